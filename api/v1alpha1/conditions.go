@@ -1,0 +1,91 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// Condition types. Ready says that a resource is accepted and armed; how a run went is in the
+// others. Reconciling and Stalled are there only while they are true (kstatus).
+const (
+	ConditionReady       = "Ready"
+	ConditionReconciling = "Reconciling"
+	ConditionStalled     = "Stalled"
+
+	// ChannelConfig
+	ConditionCredentialsValid = "CredentialsValid"
+	ConditionQuotaAvailable   = "QuotaAvailable"
+	ConditionBudgetAvailable  = "BudgetAvailable"
+
+	// Segment
+	ConditionFresh = "Fresh"
+
+	// Scenario
+	ConditionDispatching      = "Dispatching"
+	ConditionGuardrailsPassed = "GuardrailsPassed"
+	ConditionGoalMet          = "GoalMet"
+)
+
+// Reasons of conditions and events.
+const (
+	ReasonReady       = "Ready"
+	ReasonArmed       = "Armed"
+	ReasonSuspended   = "Suspended"
+	ReasonProgressing = "Progressing"
+	ReasonDeleting    = "Deleting"
+
+	// Stalled: somebody has to change something.
+	ReasonUnsupported        = "Unsupported"
+	ReasonInvalidSpec        = "InvalidSpec"
+	ReasonSecretNotFound     = "SecretNotFound"
+	ReasonSecretInvalid      = "SecretInvalid"
+	ReasonConfigMapNotFound  = "ConfigMapNotFound"
+	ReasonConfigMapInvalid   = "ConfigMapInvalid"
+	ReasonChannelNotFound    = "ChannelNotFound"
+	ReasonChannelTypeWrong   = "ChannelTypeWrong"
+	ReasonSegmentNotFound    = "SegmentNotFound"
+	ReasonSegmentCycle       = "SegmentCycle"
+	ReasonContentInvalid     = "ContentInvalid"
+	ReasonExpressionInvalid  = "ExpressionInvalid"
+	ReasonScheduleInvalid    = "ScheduleInvalid"
+	ReasonCredentialsInvalid = "CredentialsInvalid"
+	ReasonJobNotOurs         = "JobNotOurs"
+
+	// Waiting or retried by itself.
+	ReasonProviderUnreachable = "ProviderUnreachable"
+	ReasonStoreUnavailable    = "StoreUnavailable"
+	ReasonRefreshFailed       = "RefreshFailed"
+	ReasonRefreshed           = "Refreshed"
+	ReasonSegmentNotReady     = "SegmentNotReady"
+	ReasonChannelNotReady     = "ChannelNotReady"
+
+	// Channels.
+	ReasonVerified       = "Verified"
+	ReasonNotChecked     = "NotChecked"
+	ReasonWithinQuota    = "WithinQuota"
+	ReasonQuotaExhausted = "QuotaExhausted"
+	ReasonUnlimited      = "Unlimited"
+
+	// Runs.
+	ReasonRunActive      = "RunActive"
+	ReasonIdle           = "Idle"
+	ReasonTargetReached  = "TargetReached"
+	ReasonTargetNotMet   = "TargetNotMet"
+	ReasonSlotMissed     = "SlotMissed"
+	ReasonRunPlanned     = "RunPlanned"
+	ReasonRunCompleted   = "RunCompleted"
+	ReasonCancelledByDel = "CancelledByDeletion"
+)
+
+const (
+	// AnnotationRequestedAt asks for a refresh now; its value is echoed in status.lastHandledRequest.
+	AnnotationRequestedAt = "crm.kaeru.dev/requestedAt"
+	// LabelScenario is on what a Scenario owns.
+	LabelScenario = "crm.kaeru.dev/scenario"
+	// FinalizerScenario cancels what has not been sent when a Scenario is deleted.
+	FinalizerScenario = "crm.kaeru.dev/scenario"
+	// JobManager is what the Jobs that Kaeru works off itself carry as spec.managedBy.
+	JobManager = "crm.kaeru.dev/in-process"
+	// ShopConfigMap holds the shop's own defaults in its namespace.
+	ShopConfigMap = "kaeru-shop"
+	// FieldOwner is the name under which Kaeru writes to the API server.
+	FieldOwner = "kaeru"
+)
