@@ -41,6 +41,16 @@ CREATE TABLE suppressions (
   PRIMARY KEY (ns, channel, address)
 )${CLUSTERED};
 
+-- Who follows and who has blocked the LINE account: the latest word on it, by LINE's clock. It
+-- stays when a suppression is lifted, so that an older word that arrives later is known as one.
+CREATE TABLE follows (
+  ns            ${ID} NOT NULL,
+  line_user_id  ${ID} NOT NULL,
+  state         ${ID} NOT NULL, -- followed, unfollowed
+  changed_at    BIGINT NOT NULL,
+  PRIMARY KEY (ns, line_user_id)
+)${CLUSTERED};
+
 CREATE TABLE products (
   ns          ${ID} NOT NULL,
   id          ${ID} NOT NULL,
@@ -246,6 +256,7 @@ CREATE TABLE enrolments (
 CREATE INDEX enrolments_due ON enrolments (ns, scenario, epoch, due_at, customer_id, entry) WHERE state = 'active';
 CREATE INDEX enrolments_customer ON enrolments (ns, customer_id, scenario);
 CREATE INDEX enrolments_state ON enrolments (ns, scenario, epoch, state);
+CREATE INDEX enrolments_order ON enrolments (ns, order_id) WHERE order_id IS NOT NULL;
 CREATE INDEX enrolments_run ON enrolments (ns, scenario, run, customer_id) WHERE state = 'active';
 
 -- The outbox. A message is here before any provider is called.
