@@ -224,6 +224,7 @@ CREATE TABLE runs (
   run           ${ID} NOT NULL, -- the name of its Job
   epoch         ${ID} NOT NULL,
   revision      ${ID} NOT NULL,
+  segment       ${ID} NOT NULL, -- whose members it lets in
   slot_at       BIGINT NOT NULL,
   state         ${ID} NOT NULL, -- enrolling, planning, planned, complete, cancelled
   planned       BIGINT NOT NULL,
@@ -232,7 +233,8 @@ CREATE TABLE runs (
   completed_at  BIGINT,
   PRIMARY KEY (ns, scenario, run)
 )${CLUSTERED};
-CREATE INDEX runs_open ON runs (ns, scenario, state, slot_at);
+CREATE INDEX runs_slot ON runs (ns, scenario, slot_at);
+CREATE INDEX runs_open ON runs (slot_at) WHERE state IN ('enrolling', 'planning', 'planned');
 
 -- Who is where in a scenario.
 CREATE TABLE enrolments (
@@ -334,6 +336,7 @@ CREATE TABLE links (
   code        ${ID} NOT NULL PRIMARY KEY,
   ns          ${ID} NOT NULL,
   message_id  ${UUID} NOT NULL,
+  kind        ${ID} NOT NULL, -- l (click), u (unsubscribe), p (preferences)
   url         TEXT NOT NULL
 )${CLUSTERED};
 CREATE INDEX links_message ON links (message_id);
