@@ -10,7 +10,7 @@ import (
 
 // ChannelConfigSpec says how one channel is reached and how much may go through it.
 // +kubebuilder:validation:XValidation:rule="[has(self.line), has(self.email), has(self.sms)].exists_one(x, x)",message="set exactly one of line, email, sms"
-// +kubebuilder:validation:XValidation:rule="has(self.allowList) == (has(self.mode) && self.mode == 'AllowList')",message="allowList belongs to mode AllowList: set both or neither"
+// +kubebuilder:validation:XValidation:rule="has(self.allowList) == (has(self.mode) && self.mode == 'AllowList')",message="allowList and mode AllowList go together: set both or neither"
 type ChannelConfigSpec struct {
 	// line is a LINE official account, reached through the Messaging API.
 	// +optional
@@ -79,123 +79,9 @@ type LineChannel struct {
 
 // Endpoint is the base URL of a provider: https anywhere, http on loopback only.
 // +kubebuilder:validation:MinLength=8
-// +kubebuilder:validation:MaxLength=512
-// +kubebuilder:validation:XValidation:rule="isURL(self) && (url(self).getScheme() == 'https' || (url(self).getScheme() == 'http' && url(self).getHostname() in ['localhost', '127.0.0.1', '::1', '[::1]'])) && size(url(self).getQuery()) == 0",message="write a base URL such as https://api.example.com; plain http is accepted on loopback only"
+// +kubebuilder:validation:MaxLength=253
+// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^(https://[^/?#@ ]+|http://(localhost|127([.][0-9]{1,3}){3}|[[]::1[]])(:[0-9]+)?)(/[^?# ]*)?$')",message="write a base URL such as https://api.example.com; plain http is accepted on loopback only"
 type Endpoint string
-
-// EmailChannel is a sender address and its relay.
-type EmailChannel struct {
-	// from is the sender as recipients see it, such as "Kaeru Shop <news@shop.example>".
-	// +required
-	// +kubebuilder:validation:Pattern=`^([^<>\r\n]*<[^<>@\s]+@[^<>@\s]+>|[^<>@\s]+@[^<>@\s]+)$`
-	// +kubebuilder:validation:MinLength=3
-	// +kubebuilder:validation:MaxLength=512
-	From string `json:"from"`
-	// replyTo is the address that answers go to. Default: from.
-	// +optional
-	ReplyTo EmailAddress `json:"replyTo,omitempty"`
-	// smtp is the relay that takes the mails.
-	// +required
-	SMTP SMTPRelay `json:"smtp"`
-	// dkim signs each mail. Default: the relay's business.
-	// +optional
-	DKIM *DKIM `json:"dkim,omitempty"`
-	// returnPath is the address that bounces go to. Default: the address of from.
-	// +optional
-	ReturnPath EmailAddress `json:"returnPath,omitempty"`
-	// tracking says whether opens and clicks are measured. Default: both are.
-	// +optional
-	Tracking *Tracking `json:"tracking,omitempty"`
-}
-
-// EmailAddress is a bare address, without a display name.
-// +kubebuilder:validation:Pattern=`^[^<>@\s]+@[^<>@\s]+$`
-// +kubebuilder:validation:MinLength=3
-// +kubebuilder:validation:MaxLength=320
-type EmailAddress string
-
-// SMTPRelay is a mail server that takes our mails.
-// +kubebuilder:validation:XValidation:rule="!has(self.tls) || self.tls != 'Disabled' || self.host in ['localhost', '127.0.0.1', '::1'] || (has(self.allowPlaintext) && self.allowPlaintext == 'Accepted')",message="tls Disabled sends passwords and mails in clear text: use STARTTLS or Implicit, or say it twice with allowPlaintext: Accepted"
-// +kubebuilder:validation:XValidation:rule="!has(self.allowPlaintext) || (has(self.tls) && self.tls == 'Disabled')",message="allowPlaintext belongs to tls Disabled: remove it or set tls: Disabled"
-type SMTPRelay struct {
-	// host is the relay's name or address.
-	// +required
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9:._-]+$`
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=253
-	Host string `json:"host"`
-	// port the relay listens on. Default 587 with STARTTLS, 465 with Implicit, 25 with Disabled.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=65535
-	Port int32 `json:"port,omitempty"`
-	// tls is STARTTLS, Implicit (TLS from the first byte) or Disabled (loopback only, or said twice
-	// with allowPlaintext). Default STARTTLS, which is required of the relay, not tried.
-	// +optional
-	TLS TLSMode `json:"tls,omitempty"`
-	// allowPlaintext says a second time that tls Disabled is meant for a host that is not loopback.
-	// +optional
-	// +kubebuilder:validation:Enum=Accepted
-	AllowPlaintext string `json:"allowPlaintext,omitempty"`
-	// credentialsSecretRef names a Secret with the keys username and password. Default: no login.
-	// +optional
-	CredentialsSecretRef *LocalReference `json:"credentialsSecretRef,omitempty"`
-	// maxConnections is how many connections are held open to the relay. Default 8.
-	// +optional
-	// +kubebuilder:validation:Minimum=1
-	// +kubebuilder:validation:Maximum=100
-	MaxConnections int32 `json:"maxConnections,omitempty"`
-}
-
-// TLSMode says how a connection is protected.
-// +kubebuilder:validation:Enum=STARTTLS;Implicit;Disabled
-type TLSMode string
-
-// The TLS modes.
-const (
-	TLSStartTLS TLSMode = "STARTTLS"
-	TLSImplicit TLSMode = "Implicit"
-	TLSDisabled TLSMode = "Disabled"
-)
-
-// DKIM signs mails in the name of a domain.
-type DKIM struct {
-	// domain that signs, the d= of the signature.
-	// +required
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`
-	// +kubebuilder:validation:MinLength=3
-	// +kubebuilder:validation:MaxLength=253
-	Domain string `json:"domain"`
-	// selector of the key in DNS, the s= of the signature.
-	// +required
-	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9._-]+$`
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Selector string `json:"selector"`
-	// privateKeySecretRef names the Secret and the key that hold the private key in PEM, RSA or Ed25519.
-	// +required
-	PrivateKeySecretRef KeyReference `json:"privateKeySecretRef"`
-}
-
-// Tracking says what of a mail's fate is measured.
-type Tracking struct {
-	// opens is Enabled (a pixel in HTML mails) or Disabled. Default Enabled.
-	// +optional
-	Opens Switch `json:"opens,omitempty"`
-	// clicks is Enabled (links lead through Kaeru) or Disabled. Default Enabled.
-	// +optional
-	Clicks Switch `json:"clicks,omitempty"`
-}
-
-// Switch turns something on or off.
-// +kubebuilder:validation:Enum=Enabled;Disabled
-type Switch string
-
-// The positions of a Switch.
-const (
-	Enabled  Switch = "Enabled"
-	Disabled Switch = "Disabled"
-)
 
 // SMSChannel is a way to send text messages.
 type SMSChannel struct {
@@ -239,7 +125,7 @@ type RateLimit struct {
 }
 
 // QuietHours are when nobody gets a message.
-// +kubebuilder:validation:XValidation:rule="self.start != self.end",message="start and end are the same: quiet hours need two different times of day"
+// +kubebuilder:validation:XValidation:rule="self.start != self.end",message="start and end must be two different times of day"
 type QuietHours struct {
 	// start of the quiet time, wall clock. After end, it runs past midnight.
 	// +required
@@ -285,14 +171,18 @@ type FrequencyCap struct {
 type ChannelCost struct {
 	// perMessage is the price of one message; of one part for SMS.
 	// +required
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^[0-9]{1,12}([.][0-9]{1,4})?$')",message="write a number such as 10000 or \"0.5\", with at most four decimals"
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=17
+	// +kubebuilder:validation:XValidation:rule="type(self)==int?self>=0&&self<2147483648:self.matches('^[0-9]{1,12}([.][0-9]{1,4})?$')",message="write a number such as 10000 or \"0.5\", with at most four decimals; quote it from 2147483648 on"
 	PerMessage intstr.IntOrString `json:"perMessage"`
 	// currency of perMessage and monthlyBudget. Default: the shop's.
 	// +optional
 	Currency Currency `json:"currency,omitempty"`
 	// monthlyBudget is the most that this channel may spend in a calendar month. Default: no limit.
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="type(self) == int ? self >= 0 : self.matches('^[0-9]{1,12}([.][0-9]{1,4})?$')",message="write a number such as 10000 or \"0.5\", with at most four decimals"
+	// +kubebuilder:validation:XIntOrString
+	// +kubebuilder:validation:MaxLength=17
+	// +kubebuilder:validation:XValidation:rule="type(self)==int?self>=0&&self<2147483648:self.matches('^[0-9]{1,12}([.][0-9]{1,4})?$')",message="write a number such as 10000 or \"0.5\", with at most four decimals; quote it from 2147483648 on"
 	MonthlyBudget *intstr.IntOrString `json:"monthlyBudget,omitempty"`
 }
 

@@ -14,44 +14,37 @@ import (
 
 // Duration is a length of time as written in Git: "90m", "36h", "30d", "2w", or several parts
 // together ("1d12h"). A day is 24 hours, a week is seven days.
-// +kubebuilder:validation:Pattern=`^([0-9]{1,6}(s|m|h|d|w))+$`
-// +kubebuilder:validation:MinLength=2
-// +kubebuilder:validation:MaxLength=32
+// +kubebuilder:validation:Pattern=`^([0-9]{1,5}[smhdw])+$`
+// +kubebuilder:validation:MaxLength=20
 type Duration string
 
 // SignedDuration is a Duration that may point back in time: "-3d", "12h".
-// +kubebuilder:validation:Pattern=`^-?([0-9]{1,6}(s|m|h|d|w))+$`
-// +kubebuilder:validation:MinLength=2
-// +kubebuilder:validation:MaxLength=33
+// +kubebuilder:validation:Pattern=`^-?([0-9]{1,5}[smhdw])+$`
+// +kubebuilder:validation:MaxLength=21
 type SignedDuration string
 
 // TimeOfDay is a wall-clock time, "HH:MM", 00:00 to 23:59.
 // +kubebuilder:validation:Pattern=`^([01][0-9]|2[0-3]):[0-5][0-9]$`
-// +kubebuilder:validation:MinLength=5
 // +kubebuilder:validation:MaxLength=5
 type TimeOfDay string
 
 // TimeZone is an IANA zone name such as "Asia/Tokyo" or "UTC".
 // +kubebuilder:validation:Pattern=`^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$`
-// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=64
 type TimeZone string
 
 // Percentage is a share written with its sign, such as "5%" or "0.1%".
 // +kubebuilder:validation:Pattern=`^[0-9]{1,5}(\.[0-9]{1,4})?%$`
-// +kubebuilder:validation:MinLength=2
 // +kubebuilder:validation:MaxLength=11
 type Percentage string
 
 // Currency is an ISO 4217 code such as "JPY".
 // +kubebuilder:validation:Pattern=`^[A-Z]{3}$`
-// +kubebuilder:validation:MinLength=3
 // +kubebuilder:validation:MaxLength=3
 type Currency string
 
 // ObjectName is the name of an object in the same namespace.
 // +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
-// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=253
 type ObjectName string
 
@@ -81,7 +74,6 @@ type KeyReference struct {
 	// key in the object's data.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	Key string `json:"key"`
 }
@@ -99,7 +91,11 @@ var durationUnits = map[byte]time.Duration{
 	's': time.Second, 'm': time.Minute, 'h': time.Hour, 'd': 24 * time.Hour, 'w': 7 * 24 * time.Hour,
 }
 
-// ParseDuration reads a Duration or SignedDuration.
+// longest is what a time.Duration can hold, some 292 years: longer is for ever.
+const longest = time.Duration(1<<63 - 1)
+
+// ParseDuration reads a Duration or SignedDuration. What is longer than a time.Duration can be is
+// the longest that it can.
 func ParseDuration(s string) (time.Duration, error) {
 	rest, sign := s, time.Duration(1)
 	if strings.HasPrefix(rest, "-") {
@@ -116,7 +112,11 @@ func ParseDuration(s string) (time.Duration, error) {
 		if !ok || err != nil {
 			return 0, fmt.Errorf("duration %q: write a number and a unit (s, m, h, d, w), such as 90m or 30d", s)
 		}
-		total += time.Duration(v) * unit
+		if part := time.Duration(v); part > (longest-total)/unit {
+			total = longest
+		} else {
+			total += part * unit
+		}
 		rest = rest[n+1:]
 	}
 	if s == "" || s == "-" {

@@ -3,11 +3,6 @@
 
 package v1alpha1
 
-import (
-	"encoding/json"
-	"fmt"
-)
-
 // Step is one thing that happens to a customer on their way: wait first, then if, then the act.
 // +kubebuilder:validation:XValidation:rule="[has(self.email), has(self.line), has(self.sms), has(self.webhook), has(self.update), has(self.enter), has(self.exit)].exists_one(x, x)",message="set exactly one of email, line, sms, webhook, update, enter, exit"
 type Step struct {
@@ -50,7 +45,8 @@ type Step struct {
 
 // Wait says how long a step waits after the one before it.
 // +kubebuilder:validation:MinProperties=1
-// +kubebuilder:validation:XValidation:rule="[has(self.for), has(self.until), has(self.untilEvent)].filter(x, x).size() <= 1",message="set at most one of for, until, untilEvent"
+// +kubebuilder:validation:XValidation:rule="[has(self.__for__), has(self.until), has(self.untilEvent)].filter(x, x).size() <= 1",message="set at most one of for, until, untilEvent"
+// +kubebuilder:validation:XValidation:rule="!has(self.weekdays) || has(self.at) || has(self.__for__) || has(self.until) || has(self.untilEvent)",message="weekdays needs at: write the time of day, such as at: \"10:00\""
 type Wait struct {
 	// for this long.
 	// +optional
@@ -105,240 +101,53 @@ type UntilEvent struct {
 	Timeout Duration `json:"timeout"`
 }
 
-// EmailContent is a mail. Every text is a Liquid template.
-type EmailContent struct {
-	// subject line.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=998
-	Subject string `json:"subject,omitempty"`
-	// preheader is what a mail client shows beside the subject.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=500
-	Preheader string `json:"preheader,omitempty"`
-	// mjml is the body in MJML.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=131072
-	MJML string `json:"mjml,omitempty"`
-	// mjmlFrom reads the body in MJML from elsewhere.
-	// +optional
-	MJMLFrom *ContentSource `json:"mjmlFrom,omitempty"`
-	// html is the body in HTML.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=131072
-	HTML string `json:"html,omitempty"`
-	// htmlFrom reads the body in HTML from elsewhere.
-	// +optional
-	HTMLFrom *ContentSource `json:"htmlFrom,omitempty"`
-	// text is the plain body. Default: made from the HTML.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=131072
-	Text string `json:"text,omitempty"`
-	// textFrom reads the plain body from elsewhere.
-	// +optional
-	TextFrom *ContentSource `json:"textFrom,omitempty"`
-}
-
-// EmailMessage is a mail through a channel.
-// +kubebuilder:validation:XValidation:rule="has(self.subject)",message="subject is required"
-// +kubebuilder:validation:XValidation:rule="[has(self.mjml), has(self.mjmlFrom), has(self.html), has(self.htmlFrom)].filter(x, x).size() <= 1 && [has(self.text), has(self.textFrom)].filter(x, x).size() <= 1",message="set at most one of mjml, mjmlFrom, html, htmlFrom, and at most one of text, textFrom"
-// +kubebuilder:validation:XValidation:rule="has(self.mjml) || has(self.mjmlFrom) || has(self.html) || has(self.htmlFrom) || has(self.text) || has(self.textFrom)",message="a mail needs a body: set mjml, mjmlFrom, html, htmlFrom, text or textFrom"
-type EmailMessage struct {
-	// channel is the ChannelConfig, of type email, that sends.
+// WebhookStep calls a system of the shop's.
+type WebhookStep struct {
+	// url that is called with POST. Plain http is accepted on loopback only.
 	// +required
-	Channel      ObjectName `json:"channel"`
-	EmailContent `json:",inline"`
-	// recommend fills recommendations in the templates.
+	URL WebhookURL `json:"url"`
+	// signingSecretRef names the key that signs the body. Default: unsigned.
 	// +optional
-	Recommend *Recommend `json:"recommend,omitempty"`
-}
-
-// EmailStep sends a mail.
-// +kubebuilder:validation:XValidation:rule="!has(self.winner) || has(self.variants)",message="winner needs variants"
-type EmailStep struct {
-	EmailMessage `json:",inline"`
-	// variants of the content, tried against each other.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=2
-	// +kubebuilder:validation:MaxItems=8
-	Variants []EmailVariant `json:"variants,omitempty"`
-	// winner says how a variant wins; the rest then get it. Default: the variants run side by side.
-	// +optional
-	Winner *Winner `json:"winner,omitempty"`
-	// fallback goes out instead where the customer cannot be reached or the send fails for good.
-	// +optional
-	Fallback *Fallback `json:"fallback,omitempty"`
-}
-
-// VariantShare names a variant and its share.
-type VariantShare struct {
-	// name of the variant.
-	// +required
-	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	Name string `json:"name"`
-	// weight of the variant against the others'. 0 gives it to nobody new.
-	// +required
-	// +kubebuilder:validation:Minimum=0
-	// +kubebuilder:validation:Maximum=1000
-	Weight int32 `json:"weight"`
-}
-
-// EmailVariant changes the content for its share.
-type EmailVariant struct {
-	VariantShare `json:",inline"`
-	EmailContent `json:",inline"`
-}
-
-// LineMessage is one of LINE's own message objects, as the Messaging API takes it.
-// +kubebuilder:validation:Type=object
-// +kubebuilder:pruning:PreserveUnknownFields
-// +kubebuilder:object:generate=false
-type LineMessage struct {
-	// type of the message object.
-	// +required
-	// +kubebuilder:validation:Enum=text;textV2;sticker;image;video;audio;location;imagemap;template;flex;coupon
-	Type string `json:"type"`
-	// raw is the whole object as it was written.
-	Raw json.RawMessage `json:"-"`
-}
-
-// MarshalJSON gives the object as it was written.
-func (m LineMessage) MarshalJSON() ([]byte, error) {
-	if m.Raw == nil {
-		return json.Marshal(map[string]string{"type": m.Type})
-	}
-	return m.Raw, nil
-}
-
-// UnmarshalJSON keeps the object as it was written.
-func (m *LineMessage) UnmarshalJSON(b []byte) error {
-	var head struct {
-		Type string `json:"type"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return fmt.Errorf("reading a LINE message object: %w", err)
-	}
-	m.Type, m.Raw = head.Type, append(json.RawMessage(nil), b...)
-	return nil
-}
-
-// DeepCopyInto copies m.
-func (m *LineMessage) DeepCopyInto(out *LineMessage) {
-	out.Type, out.Raw = m.Type, append(json.RawMessage(nil), m.Raw...)
-}
-
-// DeepCopy copies m.
-func (m *LineMessage) DeepCopy() *LineMessage {
-	if m == nil {
-		return nil
-	}
-	out := new(LineMessage)
-	m.DeepCopyInto(out)
-	return out
-}
-
-// LineContent is what one push carries.
-type LineContent struct {
-	// messages are LINE's own message objects, 1 to 5; every string in them is a Liquid template.
-	// +optional
-	// +listType=atomic
-	// +kubebuilder:validation:MinItems=1
-	// +kubebuilder:validation:MaxItems=5
-	Messages []LineMessage `json:"messages,omitempty"`
-}
-
-// LinePush is a push through a channel.
-// +kubebuilder:validation:XValidation:rule="has(self.messages)",message="messages is required: write 1 to 5 of LINE's message objects"
-type LinePush struct {
-	// channel is the ChannelConfig, of type line, that sends.
-	// +required
-	Channel     ObjectName `json:"channel"`
-	LineContent `json:",inline"`
-	// recommend fills recommendations in the templates.
-	// +optional
-	Recommend *Recommend `json:"recommend,omitempty"`
-}
-
-// LineStep sends LINE messages.
-// +kubebuilder:validation:XValidation:rule="!has(self.winner) || has(self.variants)",message="winner needs variants"
-// +kubebuilder:validation:XValidation:rule="!has(self.winner) || self.winner.metric != 'Opened'",message="metric Opened exists for email only: LINE tells nobody who read what"
-type LineStep struct {
-	LinePush `json:",inline"`
-	// variants of the content, tried against each other.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=2
-	// +kubebuilder:validation:MaxItems=8
-	Variants []LineVariant `json:"variants,omitempty"`
-	// winner says how a variant wins; the rest then get it. Default: the variants run side by side.
-	// +optional
-	Winner *Winner `json:"winner,omitempty"`
-	// fallback goes out instead where the customer cannot be reached or the send fails for good.
-	// +optional
-	Fallback *Fallback `json:"fallback,omitempty"`
-}
-
-// LineVariant changes the content for its share.
-type LineVariant struct {
-	VariantShare `json:",inline"`
-	LineContent  `json:",inline"`
-}
-
-// SMSContent is a text message.
-type SMSContent struct {
-	// text is a Liquid template.
+	SigningSecretRef *KeyReference `json:"signingSecretRef,omitempty"`
+	// body is a Liquid template of the JSON body. Default: the customer's id, the scenario and the step.
 	// +optional
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	Text string `json:"text,omitempty"`
+	// +kubebuilder:validation:MaxLength=16384
+	Body string `json:"body,omitempty"`
+	// timeout of one call. Default 10s.
+	// +optional
+	Timeout Duration `json:"timeout,omitempty"`
 }
 
-// SMSMessage is a text message through a channel.
-// +kubebuilder:validation:XValidation:rule="has(self.text)",message="text is required"
-type SMSMessage struct {
-	// channel is the ChannelConfig, of type sms, that sends.
+// WebhookURL is where a webhook is called: https anywhere, http on loopback only.
+// +kubebuilder:validation:MinLength=8
+// +kubebuilder:validation:MaxLength=1024
+// +kubebuilder:validation:XValidation:rule="isURL(self) && self.matches('^(https://[^/?#@ ]+|http://(localhost|127([.][0-9]{1,3}){3}|[[]::1[]])(:[0-9]+)?)([/?][^# ]*)?$')",message="write a URL such as https://shop.example/hook; plain http is accepted on loopback only"
+type WebhookURL string
+
+// UpdateStep writes attributes of the customer.
+type UpdateStep struct {
+	// attributes by name; a value is a Liquid template, and an empty one removes the attribute.
 	// +required
-	Channel    ObjectName `json:"channel"`
-	SMSContent `json:",inline"`
-	// recommend fills recommendations in the templates.
-	// +optional
-	Recommend *Recommend `json:"recommend,omitempty"`
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=32
+	Attributes map[string]AttributeValue `json:"attributes"`
 }
 
-// SMSStep sends a text message.
-// +kubebuilder:validation:XValidation:rule="!has(self.winner) || has(self.variants)",message="winner needs variants"
-// +kubebuilder:validation:XValidation:rule="!has(self.winner) || self.winner.metric != 'Opened'",message="metric Opened exists for email only: nobody tells who read an SMS"
-type SMSStep struct {
-	SMSMessage `json:",inline"`
-	// variants of the content, tried against each other.
-	// +optional
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MinItems=2
-	// +kubebuilder:validation:MaxItems=8
-	Variants []SMSVariant `json:"variants,omitempty"`
-	// winner says how a variant wins; the rest then get it. Default: the variants run side by side.
-	// +optional
-	Winner *Winner `json:"winner,omitempty"`
-	// fallback goes out instead where the customer cannot be reached or the send fails for good.
-	// +optional
-	Fallback *Fallback `json:"fallback,omitempty"`
+// AttributeValue is the text of an attribute.
+// +kubebuilder:validation:MaxLength=1024
+type AttributeValue string
+
+// EnterStep enrols the customer in another Scenario.
+type EnterStep struct {
+	// scenario of the namespace to enter.
+	// +required
+	// +kubebuilder:validation:XValidation:rule="size(self) <= 52",message="scenario is a Scenario's name, at most 52 characters"
+	Scenario ObjectName `json:"scenario"`
 }
 
-// SMSVariant changes the content for its share.
-type SMSVariant struct {
-	VariantShare `json:",inline"`
-	SMSContent   `json:",inline"`
-}
+// ExitStep ends the customer's way. It has no settings.
+type ExitStep struct{}
 
 // Winner says how a variant wins.
 type Winner struct {
@@ -352,6 +161,7 @@ type Winner struct {
 	MinRecipients int64 `json:"minRecipients,omitempty"`
 	// confidence at which a variant wins. Default 95%.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(100|[1-9]?[0-9]([.][0-9]+)?)%$')",message="confidence lies between 0% and 100%"
 	Confidence Percentage `json:"confidence,omitempty"`
 }
 
@@ -381,45 +191,3 @@ type Recommend struct {
 	// +kubebuilder:validation:Maximum=20
 	Limit int32 `json:"limit,omitempty"`
 }
-
-// WebhookStep calls a system of the shop's.
-type WebhookStep struct {
-	// url that is called with POST. Plain http is accepted on loopback only.
-	// +required
-	URL Endpoint `json:"url"`
-	// signingSecretRef names the key that signs the body. Default: unsigned.
-	// +optional
-	SigningSecretRef *KeyReference `json:"signingSecretRef,omitempty"`
-	// body is a Liquid template of the JSON body. Default: the customer's id, the scenario and the step.
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=16384
-	Body string `json:"body,omitempty"`
-	// timeout of one call. Default 10s.
-	// +optional
-	Timeout Duration `json:"timeout,omitempty"`
-}
-
-// UpdateStep writes attributes of the customer.
-type UpdateStep struct {
-	// attributes by name; a value is a Liquid template, and an empty one removes the attribute.
-	// +required
-	// +kubebuilder:validation:MinProperties=1
-	// +kubebuilder:validation:MaxProperties=32
-	Attributes map[string]AttributeValue `json:"attributes"`
-}
-
-// AttributeValue is the text of an attribute.
-// +kubebuilder:validation:MaxLength=1024
-type AttributeValue string
-
-// EnterStep enrols the customer in another Scenario.
-type EnterStep struct {
-	// scenario of the namespace to enter.
-	// +required
-	// +kubebuilder:validation:XValidation:rule="size(self) <= 52",message="scenario is a Scenario's name, at most 52 characters"
-	Scenario ObjectName `json:"scenario"`
-}
-
-// ExitStep ends the customer's way. It has no settings.
-type ExitStep struct{}
