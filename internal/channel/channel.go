@@ -48,7 +48,8 @@ type Line struct {
 	// NotificationDisabled delivers without a sound.
 	NotificationDisabled bool
 	// Since is when the sending of this message was first begun, on machine time; zero if it never
-	// was. LINE keeps a retry key for a day: after that a message once begun is not sent again.
+	// was, or is known to have come to nothing. LINE keeps a retry key for a day: after that a
+	// message once begun is not sent again.
 	Since time.Time
 }
 

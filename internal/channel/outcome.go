@@ -38,8 +38,8 @@ type Outcome struct {
 	RetryAfter time.Duration
 	// Slow means that the channel as a whole should slow down.
 	Slow bool
-	// Ambiguous, with Retry, means the provider may have the message already. Only Send or Resolve
-	// with the same Key may follow: it can no longer be cancelled or sent another way.
+	// Ambiguous, with Retry, means the provider may have the message already. Only Resolve may
+	// follow: it can no longer be cancelled, changed or sent another way. LINE alone answers so.
 	Ambiguous bool
 }
 

@@ -1,0 +1,189 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package line sends messages through the LINE Messaging API.
+package line
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/line/line-bot-sdk-go/v8/linebot/messaging_api"
+
+	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/channel/wire"
+)
+
+const (
+	// DefaultEndpoint is LINE's own.
+	DefaultEndpoint = "https://api.line.me"
+	defaultTimeout  = 15 * time.Second
+	// keyLife is how long LINE remembers a retry key, less an hour for what the clocks differ and
+	// for requests under way.
+	keyLife     = 23 * time.Hour
+	maxMessages = 5
+)
+
+// Config is a LINE channel.
+type Config struct {
+	// Endpoint is the API's base URL; empty for DefaultEndpoint.
+	Endpoint string
+	// ChannelAccessToken is the long-lived token.
+	ChannelAccessToken string
+	// Concurrency is how many messages are sent at a time at most; 0 for 8. It is the number of
+	// connections that are kept.
+	Concurrency int
+	// Timeout is for one request; 0 for 15 seconds.
+	Timeout time.Duration
+}
+
+// Sender sends through one LINE channel.
+type Sender struct {
+	api       messaging_api.MessagingApiAPI
+	transport *http.Transport
+	token     string
+	timeout   time.Duration
+}
+
+var _ channel.Sender = (*Sender)(nil)
+
+// New makes a sender. It does not speak to LINE.
+func New(c Config) (*Sender, error) {
+	if c.ChannelAccessToken == "" {
+		return nil, errors.New("channelAccessToken is empty: put the channel access token of the LINE channel into the Secret")
+	}
+	endpoint, err := wire.Endpoint(c.Endpoint, DefaultEndpoint)
+	if err != nil {
+		return nil, err
+	}
+	if c.Concurrency <= 0 {
+		c.Concurrency = 8
+	}
+	if c.Timeout <= 0 {
+		c.Timeout = defaultTimeout
+	}
+	transport := wire.NewTransport(c.Concurrency)
+	api, err := messaging_api.NewMessagingApiAPI(c.ChannelAccessToken,
+		messaging_api.WithHTTPClient(wire.Client(transport, nil)), messaging_api.WithEndpoint(endpoint.String()))
+	if err != nil {
+		return nil, fmt.Errorf("making the LINE client: %w", err)
+	}
+	return &Sender{api: *api, transport: transport, token: c.ChannelAccessToken, timeout: c.Timeout}, nil
+}
+
+// call returns the API for one request. The SDK's WithContext changes what it is called on, so every
+// request has its own copy.
+func (s *Sender) call(ctx context.Context) *messaging_api.MessagingApiAPI {
+	api := s.api
+	return api.WithContext(ctx)
+}
+
+// Close ends idle connections.
+func (s *Sender) Close() error {
+	s.transport.CloseIdleConnections()
+	return nil
+}
+
+// Send pushes the message under its key, which LINE keeps for a day.
+func (s *Sender) Send(ctx context.Context, m *channel.Message, begin channel.Begin) channel.Outcome {
+	return s.push(ctx, m, begin)
+}
+
+// Resolve pushes again under the same key: LINE takes the message if it does not have it, and says
+// so if it has. A message without Since is too old to tell.
+func (s *Sender) Resolve(ctx context.Context, m *channel.Message) channel.Outcome {
+	if m.Line != nil && m.Line.Since.IsZero() {
+		return lost("when its sending was begun is not known")
+	}
+	return s.push(ctx, m, nil)
+}
+
+func (s *Sender) push(ctx context.Context, m *channel.Message, begin channel.Begin) channel.Outcome {
+	req, err := request(m)
+	if err != nil {
+		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid, Detail: err.Error()}
+	}
+	begun := !m.Line.Since.IsZero()
+	if begun && time.Since(m.Line.Since) > keyLife {
+		return lost("LINE no longer knows the retry key")
+	}
+	if ctx.Err() != nil {
+		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted, Ambiguous: begun}
+	}
+	out, cancel := wire.Linger(ctx, s.timeout)
+	defer cancel()
+	out, x := wire.With(out, ctx, begin)
+	// The SDK's error says less than the exchange: a 2xx it cannot decode is an error to it, too.
+	_, res, err := s.call(out).PushMessageWithHttpInfo(req, m.Key.String())
+	if !x.Tried {
+		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid,
+			Detail: channel.Redact("the message could not be encoded: "+errorText(err), content(m), s.private(m)...)}
+	}
+	o := s.judge(ctx, m, x, res)
+	if o.End == channel.Retry && begun {
+		o.Ambiguous = true
+	}
+	return o
+}
+
+func lost(why string) channel.Outcome {
+	return channel.Outcome{End: channel.Unknown, Reason: channel.ReasonOutcomeLost, Detail: why}
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return "no request was made"
+	}
+	return err.Error()
+}
+
+// object passes one of LINE's message objects through the SDK as it is.
+type object struct{ json.RawMessage }
+
+// GetType makes it a messaging_api.MessageInterface. The SDK asks only those it made itself.
+func (object) GetType() string { return "" }
+
+func request(m *channel.Message) (*messaging_api.PushMessageRequest, error) {
+	switch {
+	case m.Line == nil || m.Email != nil || m.SMS != nil:
+		return nil, errors.New("the message is not one for LINE")
+	case m.Key == uuid.Nil:
+		return nil, errors.New("the message has no key")
+	case m.To == "":
+		return nil, errors.New("the message has no LINE user id")
+	case len(m.Line.Messages) == 0 || len(m.Line.Messages) > maxMessages:
+		return nil, fmt.Errorf("the message has %d message objects: LINE takes 1 to %d", len(m.Line.Messages), maxMessages)
+	}
+	req := &messaging_api.PushMessageRequest{
+		To: m.To, NotificationDisabled: m.Line.NotificationDisabled,
+		CustomAggregationUnits: []string{}, // nil becomes null, which LINE refuses
+	}
+	for i, raw := range m.Line.Messages {
+		if !json.Valid(raw) {
+			return nil, fmt.Errorf("message object %d is not JSON", i+1)
+		}
+		req.Messages = append(req.Messages, object{raw})
+	}
+	if m.Line.Unit != "" {
+		req.CustomAggregationUnits = []string{m.Line.Unit}
+	}
+	return req, nil
+}
+
+// private are the values that no detail may hold.
+func (s *Sender) private(m *channel.Message) []string {
+	return []string{m.To, m.Customer, s.token}
+}
+
+func content(m *channel.Message) string {
+	var all []byte
+	for _, raw := range m.Line.Messages {
+		all = append(append(all, raw...), '\n')
+	}
+	return string(all)
+}
