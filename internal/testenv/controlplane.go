@@ -75,7 +75,7 @@ func (c *Cluster) Stop() error { return c.group.stop(syscall.SIGTERM) }
 
 // Command is kubectl with these arguments, as the client that may do everything.
 func (c *Cluster) Command(ctx context.Context, args ...string) *exec.Cmd {
-	return exec.CommandContext(ctx, c.Kubectl, append([]string{"--kubeconfig", c.Kubeconfig}, args...)...) //nolint:gosec // for tests and the demo
+	return exec.CommandContext(ctx, c.Kubectl, append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
 }
 
 func startControlPlane(ctx context.Context, assets, dir string) (_ *Cluster, err error) {
@@ -212,8 +212,8 @@ func controlPlaneAssets(ctx context.Context) (string, error) {
 		return "", err
 	}
 	script := filepath.Join(root, "hack", "controlplane", "build.sh")
-	cmd := exec.CommandContext(ctx, script) //nolint:gosec // the repository's own
-	cmd.Stderr = os.Stderr                  // it says there what takes so long
+	cmd := exec.CommandContext(ctx, script)
+	cmd.Stderr = os.Stderr // it says there what takes so long
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s: %w (run it by itself to see why; KUBEBUILDER_ASSETS may name a directory with etcd, kube-apiserver and kubectl instead)", script, err)

@@ -78,7 +78,7 @@ func startPostgres(ctx context.Context, bin string) (_ *PostgresServer, err erro
 			}
 		}
 	}
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"), //nolint:gosec // the program that was found
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
 		"--pgdata", g.path("data"), "--username", "kaeru", "--auth", "scram-sha-256", "--pwfile", passwordFile,
 		"--encoding", "UTF8", "--locale", "C", "--no-sync")
 	initdb.Dir = g.dir

@@ -65,7 +65,7 @@ func newGroup(dir string) (*group, error) {
 	}
 	defer func() { _ = read.Close() }()
 	// No context: it has to live on when everything here is cancelled.
-	reaper := exec.Command("/bin/sh", "-c", reaperScript, "sh", dir, fate) //nolint:noctx // see above
+	reaper := exec.Command("/bin/sh", "-c", reaperScript, "sh", dir, fate)
 	reaper.Stdin = read
 	reaper.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C on the terminal is not for it
 	if err := reaper.Start(); err != nil {
@@ -87,7 +87,7 @@ func (g *group) start(name string, credential *syscall.Credential, program strin
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
 	}
 	defer func() { _ = log.Close() }()
-	p.cmd = exec.Command(program, args...) //nolint:gosec,noctx // its end is stop, or the reaper
+	p.cmd = exec.Command(program, args...)
 	p.cmd.Dir = g.dir
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Credential: credential}
@@ -171,11 +171,11 @@ func (p *process) tail() string {
 func freePorts(n int) ([]string, error) {
 	ports := make([]string, n)
 	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing to wait for
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer func() { _ = l.Close() }() // at the end, so that the ports differ
+		defer l.Close() //nolint:errcheck,revive // all at the end, so that the ports differ
 		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil

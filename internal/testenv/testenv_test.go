@@ -95,7 +95,7 @@ func TestServersEndWithTheirProcess(t *testing.T) {
 		fmt.Println(s.group.dir)
 		select {} // until it is killed
 	}
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$") //nolint:gosec // this binary
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
 	child.Env = append(os.Environ(), "KAERU_TESTENV_CHILD=1")
 	out, err := child.StdoutPipe()
 	if err != nil {
@@ -118,7 +118,7 @@ func TestServersEndWithTheirProcess(t *testing.T) {
 	}
 	_ = child.Wait()
 	alive := func() bool {
-		return exec.CommandContext(t.Context(), "kill", "-0", strings.TrimSpace(string(pid))).Run() == nil //nolint:gosec // a pid
+		return exec.CommandContext(t.Context(), "kill", "-0", strings.TrimSpace(string(pid))).Run() == nil
 	}
 	for deadline := time.Now().Add(20 * time.Second); alive() || exists(dir); time.Sleep(100 * time.Millisecond) {
 		if time.Now().After(deadline) {
