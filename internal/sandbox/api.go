@@ -36,7 +36,7 @@ func (s *Sandbox) handler() http.Handler {
 	mux := http.NewServeMux()
 	s.line.Routes(mux)
 	s.twilio.Routes(mux)
-	inbox.Routes(mux, s.log)
+	inbox.Routes(mux, s.log, s.zone)
 
 	mux.HandleFunc("GET /api/messages", s.listMessages)
 	mux.HandleFunc("DELETE /api/messages", s.clearMessages)

@@ -101,6 +101,9 @@ type Config struct {
 	MaxMessages int   `json:"maxMessages,omitempty"`
 	MaxBytes    int64 `json:"maxBytes,omitempty"`
 
+	// TimeZone is the IANA zone the inbox shows times in; empty is this machine's.
+	TimeZone string `json:"timeZone,omitempty"`
+
 	// Clock gives the times shown and LINE's months; nil is real time. What
 	// providers do on real time, they do here too: rate limits, retry keys'
 	// 24 hours, delays, the dates in Twilio's answers.

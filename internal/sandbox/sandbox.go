@@ -32,6 +32,7 @@ type Sandbox struct {
 	mail   *mail.Server
 	http   *http.Server
 	roots  *x509.CertPool
+	zone   *time.Location
 
 	httpAddress, smtpAddress, smtpsAddress net.Addr
 
@@ -70,6 +71,12 @@ func Start(ctx context.Context, c Config) (*Sandbox, error) {
 
 func (s *Sandbox) build(c Config) error {
 	var err error
+	s.zone = time.Local
+	if c.TimeZone != "" {
+		if s.zone, err = time.LoadLocation(c.TimeZone); err != nil {
+			return fmt.Errorf("timeZone: %w; write one such as Asia/Tokyo", err)
+		}
+	}
 	if s.people, err = people.NewBook(c.Recipients...); err != nil {
 		return fmt.Errorf("recipients: %w", err)
 	}
