@@ -36,7 +36,7 @@ type Condition struct {
 	// subscription state.
 	// +optional
 	Subscription *SubscriptionCondition `json:"subscription,omitempty"`
-	// reachable: address, consent, no suppression.
+	// reachable asks for an address, consent and no suppression.
 	// +optional
 	Reachable *ReachableCondition `json:"reachable,omitempty"`
 	// engagement counts what became of messages.
@@ -320,13 +320,13 @@ type QuintileRange struct {
 // RFMCondition asks for quintiles among those who have bought. All that are given hold.
 // +kubebuilder:validation:MinProperties=1
 type RFMCondition struct {
-	// recency; 5 is latest.
+	// recency is the quintile of the last order; 5 is latest.
 	// +optional
 	Recency *QuintileRange `json:"recency,omitempty"`
-	// frequency; 5 is most often.
+	// frequency is the quintile of the number of orders; 5 is most often.
 	// +optional
 	Frequency *QuintileRange `json:"frequency,omitempty"`
-	// monetary; 5 is most.
+	// monetary is the quintile of the spend; 5 is most.
 	// +optional
 	Monetary *QuintileRange `json:"monetary,omitempty"`
 }
@@ -384,7 +384,7 @@ type EngagementCondition struct {
 	// scenario whose messages count. Default: all.
 	// +optional
 	Scenario ObjectName `json:"scenario,omitempty"`
-	// channel, a ChannelConfig, whose messages count. Default: all.
+	// channel is the ChannelConfig whose messages count. Default: all.
 	// +optional
 	Channel ObjectName `json:"channel,omitempty"`
 	// within this time before now. Default: for ever.

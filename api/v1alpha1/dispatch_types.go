@@ -53,7 +53,7 @@ type PodTemplate struct {
 	// nodeSelector of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
-	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	NodeSelector map[string]LabelValue `json:"nodeSelector,omitempty"`
 	// tolerations of the pods.
 	// +optional
 	// +listType=atomic
@@ -65,12 +65,21 @@ type PodTemplate struct {
 	// labels of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
-	Labels map[string]string `json:"labels,omitempty"`
+	Labels map[string]LabelValue `json:"labels,omitempty"`
 	// annotations of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
-	Annotations map[string]string `json:"annotations,omitempty"`
+	Annotations map[string]AnnotationValue `json:"annotations,omitempty"`
 }
+
+// LabelValue is the value of a label.
+// +kubebuilder:validation:Pattern=`^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$`
+// +kubebuilder:validation:MaxLength=63
+type LabelValue string
+
+// AnnotationValue is the value of an annotation.
+// +kubebuilder:validation:MaxLength=4096
+type AnnotationValue string
 
 // PodResources are what a worker asks for, as strings that stay as written.
 // +kubebuilder:validation:MinProperties=1

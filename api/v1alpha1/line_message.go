@@ -8,14 +8,13 @@ import (
 	"fmt"
 )
 
-// LineMessage is one of LINE's own message objects, as the Messaging API takes it.
+// LineMessage is one of LINE's own message objects, as the Messaging API takes it. The schema leaves
+// it open: LINE adds types and properties, and what is wrong with one is said in Stalled.
 // +kubebuilder:validation:Type=object
 // +kubebuilder:pruning:PreserveUnknownFields
 // +kubebuilder:object:generate=false
 type LineMessage struct {
 	// type of the message object.
-	// +required
-	// +kubebuilder:validation:Enum=text;textV2;sticker;image;video;audio;location;imagemap;template;flex;coupon
 	Type string `json:"type"`
 	// raw is the whole object as it was written.
 	Raw json.RawMessage `json:"-"`

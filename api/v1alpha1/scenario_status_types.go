@@ -80,13 +80,13 @@ type RunStatus struct {
 	// failed for good.
 	// +optional
 	Failed int64 `json:"failed"`
-	// skipped, with a reason in the message's row.
+	// skipped counts those not sent, with a reason in the message's row.
 	// +optional
 	Skipped int64 `json:"skipped"`
 	// cancelled before they were sent.
 	// +optional
 	Cancelled int64 `json:"cancelled"`
-	// unknown: the provider may have them.
+	// unknown counts those that the provider may have.
 	// +optional
 	Unknown int64 `json:"unknown"`
 }
@@ -158,10 +158,10 @@ type StepStatus struct {
 	// sent to the provider, and taken.
 	// +optional
 	Sent int64 `json:"sent"`
-	// delivered, where the channel tells.
+	// delivered counts what arrived, where the channel tells.
 	// +optional
 	Delivered int64 `json:"delivered"`
-	// opened, email only.
+	// opened counts mails that were opened; email only.
 	// +optional
 	Opened int64 `json:"opened"`
 	// clicked on a link.
@@ -173,13 +173,13 @@ type StepStatus struct {
 	// failed for good.
 	// +optional
 	Failed int64 `json:"failed"`
-	// skipped, with a reason in the message's row.
+	// skipped counts those not sent, with a reason in the message's row.
 	// +optional
 	Skipped int64 `json:"skipped"`
 	// cancelled before they were sent.
 	// +optional
 	Cancelled int64 `json:"cancelled"`
-	// unknown: the provider may have them.
+	// unknown counts those that the provider may have.
 	// +optional
 	Unknown int64 `json:"unknown"`
 	// variants of the step.

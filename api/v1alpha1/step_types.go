@@ -46,7 +46,6 @@ type Step struct {
 // Wait says how long a step waits after the one before it.
 // +kubebuilder:validation:MinProperties=1
 // +kubebuilder:validation:XValidation:rule="[has(self.__for__), has(self.until), has(self.untilEvent)].filter(x, x).size() <= 1",message="set at most one of for, until, untilEvent"
-// +kubebuilder:validation:XValidation:rule="!has(self.weekdays) || has(self.at) || has(self.__for__) || has(self.until) || has(self.untilEvent)",message="weekdays needs at: write the time of day, such as at: \"10:00\""
 type Wait struct {
 	// for this long.
 	// +optional
