@@ -170,12 +170,18 @@ func (p *process) tail() string {
 // see retryPorts.
 func freePorts(n int) ([]string, error) {
 	ports := make([]string, n)
+	held := make([]net.Listener, 0, n) // until all are found, so that they differ
+	defer func() {
+		for _, l := range held {
+			_ = l.Close()
+		}
+	}()
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer l.Close() //nolint:errcheck,revive // all at the end, so that the ports differ
+		held = append(held, l)
 		ports[i] = strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
 	}
 	return ports, nil
