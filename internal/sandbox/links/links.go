@@ -21,9 +21,26 @@ var address = regexp.MustCompile(`https?://[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]
 func Text(s string) []string {
 	var out []string
 	for _, u := range address.FindAllString(s, -1) {
-		out = add(out, strings.TrimRight(u, ".,;:!?'"))
+		out = add(out, trim(u))
 	}
 	return out
+}
+
+// trim takes off what ends the sentence around an address: punctuation, and a
+// bracket that was opened before it.
+func trim(u string) string {
+	for {
+		short := strings.TrimRight(u, ".,;:!?'")
+		for _, pair := range []string{"()", "[]"} {
+			if strings.HasSuffix(short, pair[1:]) && strings.Count(short, pair[1:]) > strings.Count(short, pair[:1]) {
+				short = short[:len(short)-1]
+			}
+		}
+		if short == u {
+			return u
+		}
+		u = short
+	}
 }
 
 // Found are the addresses in an HTML document.
