@@ -1,0 +1,404 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package liquid
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/osteele/liquid/parser"
+)
+
+// ends are the tags that end a block's body, by the block.
+var ends = map[string][]string{
+	"":        nil,
+	"if":      {"elsif", "else", "endif"},
+	"unless":  {"elsif", "else", "endunless"},
+	"case":    {"when", "else", "endcase"},
+	"for":     {"else", "endfor"},
+	"capture": {"endcapture"},
+	tagLink:   {tagEndLink},
+}
+
+const knownTags = "assign, break, capture, case, comment, continue, cycle, for, if, raw, unless"
+
+// block reads nodes up to a tag that ends the block, which it gives back, or to the end of all.
+func (c *compiler) block(name string) ([]node, *parser.Token, error) {
+	if c.depth++; c.depth > maxDepth {
+		return nil, nil, errorf(c.line(), "tags are nested more than %d deep", maxDepth)
+	}
+	defer func() { c.depth-- }()
+	var nodes []node
+	for c.next < len(c.tokens) {
+		t := &c.tokens[c.next]
+		c.next++
+		switch t.Type {
+		case parser.TextTokenType:
+			nodes = append(nodes, text(t.Source))
+		case parser.ObjTokenType:
+			o, err := c.output(t)
+			if err != nil {
+				return nil, nil, err
+			}
+			nodes = append(nodes, o)
+		case parser.TagTokenType:
+			if slices.Contains(ends[name], t.Name) {
+				return nodes, t, nil
+			}
+			n, err := c.tag(t)
+			if err != nil {
+				return nil, nil, err
+			}
+			if n != nil {
+				nodes = append(nodes, n)
+			}
+		}
+	}
+	return nodes, nil, nil
+}
+
+func (c *compiler) line() int {
+	if c.next > 0 && c.next <= len(c.tokens) {
+		return c.tokens[c.next-1].SourceLoc.LineNo
+	}
+	return 1
+}
+
+const crossedLink = "an href must begin and end between the same tags: put if and for around the whole address or inside of it"
+
+func unexpected(t *parser.Token) string {
+	if t.Name == tagLink || t.Name == tagEndLink {
+		return crossedLink
+	}
+	return t.Name + " has no tag that it belongs to"
+}
+
+func unclosed(open, end *parser.Token, name string) error {
+	if end != nil {
+		return nil
+	}
+	if open.Name == tagLink {
+		return errorf(open.SourceLoc.LineNo, "%s", unexpected(open))
+	}
+	return errorf(open.SourceLoc.LineNo, "%s is not closed: write {%% end%s %%}", name, name)
+}
+
+func (c *compiler) tag(t *parser.Token) (node, error) {
+	switch t.Name {
+	case "if", "unless":
+		return c.conditional(t)
+	case "case":
+		return c.choice(t)
+	case "for":
+		return c.loop(t)
+	case "assign":
+		return c.assign(t)
+	case "capture":
+		return c.capture(t)
+	case "cycle":
+		y, err := parseCycle(t.Args)
+		if err != nil {
+			return nil, errorf(t.SourceLoc.LineNo, "%s", err)
+		}
+		group := y.Group
+		if group == "" {
+			group = strings.Join(y.Values, "\x00")
+		}
+		return &cycle{group: group, values: y.Values}, nil
+	case "break", "continue":
+		if c.loops == 0 {
+			return nil, errorf(t.SourceLoc.LineNo, "%s stands outside of for", t.Name)
+		}
+		if t.Name == "break" {
+			return jump(breaking), nil
+		}
+		return jump(continuing), nil
+	case tagLink:
+		return c.link(t)
+	case tagPixel:
+		return pixel{}, nil
+	case "include", "render", "layout", "section":
+		return nil, errorf(t.SourceLoc.LineNo, "%s is not supported: a template reads no other file", t.Name)
+	}
+	for _, e := range ends {
+		if c.inLink && slices.Contains(e, t.Name) {
+			return nil, errorf(t.SourceLoc.LineNo, "%s", crossedLink)
+		}
+		if slices.Contains(e, t.Name) {
+			return nil, errorf(t.SourceLoc.LineNo, "%s", unexpected(t))
+		}
+	}
+	return nil, errorf(t.SourceLoc.LineNo, "unknown tag %s: templates know %s", t.Name, knownTags)
+}
+
+// lastFilter matches the filters that say how an output is written rather than what.
+var lastFilter = regexp.MustCompile(`\|\s*(raw|escape|escape_once|newline_to_br)\s*$`)
+
+func (c *compiler) output(t *parser.Token) (node, error) {
+	source := strings.TrimSpace(t.Args)
+	o := &output{}
+	// In markup, escaping is done anyway, and line breaks become markup after it.
+	if m := lastFilter.FindStringSubmatchIndex(source); m != nil {
+		switch filter := source[m[2]:m[3]]; {
+		case filter == "raw":
+			o.raw, source = true, source[:m[0]]
+		case c.escape && filter == "newline_to_br":
+			o.br, source = true, source[:m[0]]
+		case c.escape:
+			source = source[:m[0]]
+		}
+	}
+	e, a, err := c.expression(source, t.SourceLoc.LineNo)
+	if err != nil {
+		return nil, err
+	}
+	o.expression, o.trusted = e, c.scope.trusts(a.paths)
+	return o, nil
+}
+
+func (c *compiler) conditional(t *parser.Token) (node, error) {
+	var out conditional
+	test, _, err := c.expression(t.Args, t.SourceLoc.LineNo)
+	if err != nil {
+		return nil, err
+	}
+	current := branch{test: test, negate: t.Name == "unless"}
+	for seenElse := false; ; {
+		body, end, err := c.block(t.Name)
+		if err == nil {
+			err = unclosed(t, end, t.Name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		current.body = body
+		out = append(out, current)
+		switch {
+		case strings.HasPrefix(end.Name, "end"):
+			return out, nil
+		case seenElse:
+			return nil, errorf(end.SourceLoc.LineNo, "%s comes after else", end.Name)
+		case end.Name == "else":
+			seenElse, current = true, branch{}
+		default:
+			if test, _, err = c.expression(end.Args, end.SourceLoc.LineNo); err != nil {
+				return nil, err
+			}
+			current = branch{test: test}
+		}
+	}
+}
+
+func (c *compiler) choice(t *parser.Token) (node, error) {
+	of, _, err := c.expression(t.Args, t.SourceLoc.LineNo)
+	if err != nil {
+		return nil, err
+	}
+	out := &choice{of: of}
+	body, end, err := c.block("case")
+	if err == nil {
+		err = unclosed(t, end, "case")
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range body {
+		if s, ok := n.(text); !ok || strings.TrimSpace(string(s)) != "" {
+			return nil, errorf(t.SourceLoc.LineNo, "case must be followed by when")
+		}
+	}
+	for end.Name != "endcase" {
+		var current choiceCase
+		if end.Name == "when" {
+			if current.when, err = c.whens(end); err != nil {
+				return nil, err
+			}
+		}
+		if current.body, end, err = c.block("case"); err == nil {
+			err = unclosed(t, end, "case")
+		}
+		if err != nil {
+			return nil, err
+		}
+		out.cases = append(out.cases, current)
+	}
+	return out, nil
+}
+
+// whens reads the alternatives of a when: "a", "b" or "a" or "b".
+func (c *compiler) whens(t *parser.Token) ([]*expression, error) {
+	lexemes, err := lex(t.Args)
+	if err != nil {
+		return nil, errorf(t.SourceLoc.LineNo, "%s", err)
+	}
+	var out []*expression
+	start := 0
+	for i := 0; i <= len(lexemes); i++ {
+		end, next := len(t.Args), len(t.Args)
+		if i < len(lexemes) {
+			l := lexemes[i]
+			if !(l.kind == lexMark && l.text == "," || l.kind == lexOperator && l.text == "or") {
+				continue
+			}
+			end, next = l.start, l.start+len(l.text)
+		}
+		e, _, err := c.expression(t.Args[start:end], t.SourceLoc.LineNo)
+		if err != nil {
+			return nil, err
+		}
+		out, start = append(out, e), next
+	}
+	return out, nil
+}
+
+var assignment = regexp.MustCompile(`^([a-zA-Z_][a-zA-Z0-9_-]*)\s*=([^=].*)$`)
+
+func (c *compiler) assign(t *parser.Token) (node, error) {
+	m := assignment.FindStringSubmatch(strings.TrimSpace(t.Args))
+	if m == nil {
+		return nil, errorf(t.SourceLoc.LineNo, "assign is written {%% assign name = value %%}")
+	}
+	e, a, err := c.expression(m[2], t.SourceLoc.LineNo)
+	if err == nil {
+		err = c.name(m[1], t.SourceLoc.LineNo)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.scope.set(m[1], c.scope.trusts(a.paths))
+	return &assign{name: m[1], value: e, strict: len(a.calls) > 0}, nil
+}
+
+// name refuses to hide the data behind a variable of the template's own.
+func (c *compiler) name(name string, line int) error {
+	if _, ok := variables[name]; ok || name == "forloop" {
+		return errorf(line, "%s is a variable of Kaeru's: choose another name", name)
+	}
+	return nil
+}
+
+var captureName = regexp.MustCompile(`^["']?([a-zA-Z_][a-zA-Z0-9_-]*)["']?$`)
+
+func (c *compiler) capture(t *parser.Token) (node, error) {
+	m := captureName.FindStringSubmatch(strings.TrimSpace(t.Args))
+	if m == nil {
+		return nil, errorf(t.SourceLoc.LineNo, "capture is written {%% capture name %%}")
+	}
+	if err := c.name(m[1], t.SourceLoc.LineNo); err != nil {
+		return nil, err
+	}
+	body, end, err := c.block("capture")
+	if err == nil {
+		err = unclosed(t, end, "capture")
+	}
+	if err != nil {
+		return nil, err
+	}
+	c.scope.set(m[1], false)
+	return &capture{name: m[1], body: body}, nil
+}
+
+func (c *compiler) link(t *parser.Token) (node, error) {
+	if c.inLink {
+		return nil, errorf(t.SourceLoc.LineNo, "%s", unexpected(t))
+	}
+	c.inLink = true
+	defer func() { c.inLink = false }()
+	l := &link{index: c.links}
+	c.links++
+	body, end, err := c.block(tagLink)
+	if err == nil {
+		err = unclosed(t, end, "link")
+	}
+	if err != nil {
+		return nil, err
+	}
+	unescapeAll(body)
+	l.body = body
+	return l, nil
+}
+
+func (c *compiler) loop(t *parser.Token) (node, error) {
+	lexemes, err := lex(t.Args)
+	if err != nil {
+		return nil, errorf(t.SourceLoc.LineNo, "%s", err)
+	}
+	const want = "for is written {%% for name in list %%}, with limit: 3, offset: 1 or reversed"
+	if len(lexemes) < 3 || lexemes[0].kind != lexName || lexemes[1].text != "in" {
+		return nil, errorf(t.SourceLoc.LineNo, want)
+	}
+	l, err := parseLoop(t.Args)
+	if err != nil {
+		return nil, errorf(t.SourceLoc.LineNo, want)
+	}
+	if l.Cols != nil {
+		return nil, errorf(t.SourceLoc.LineNo, "cols belongs to tablerow, which is not supported")
+	}
+	rest := lexemes[2:]
+	if last := rest[len(rest)-1]; l.Reversed && last.kind == lexName && last.text == "reversed" {
+		rest = rest[:len(rest)-1]
+	}
+	rest = slices.DeleteFunc(slices.Clone(rest), func(x lexeme) bool {
+		return x.kind == lexKeyword && (x.text == "limit" || x.text == "offset") || x.kind == lexName && x.text == "reversed"
+	})
+	a, err := c.analyse(rest, t.SourceLoc.LineNo)
+	if err != nil {
+		return nil, err
+	}
+	if a.ranges > 0 && len(a.calls) > 0 {
+		return nil, errorf(t.SourceLoc.LineNo, "a range such as (1..5) takes no filters")
+	}
+	if err := c.name(l.Variable, t.SourceLoc.LineNo); err != nil {
+		return nil, err
+	}
+	out := &loop{variable: l.Variable, over: l.Expr, offset: l.Offset, limit: l.Limit, reversed: l.Reversed, line: t.SourceLoc.LineNo}
+	restore := c.bind(l.Variable, a)
+	defer restore()
+	body, end, err := c.block("for")
+	if err == nil {
+		err = unclosed(t, end, "for")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out.body = body
+	if end.Name == "else" {
+		if out.otherwise, end, err = c.block("for"); err == nil {
+			err = unclosed(t, end, "for")
+		}
+		if err == nil && end.Name == "else" {
+			err = errorf(t.SourceLoc.LineNo, "for has two else")
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// bind makes the names known that hold inside of a loop.
+func (c *compiler) bind(name string, over analysis) (restore func()) {
+	c.loops++
+	outer, hadOuter := c.scope.local[name]
+	forloop, hadForloop := c.scope.local["forloop"]
+	bound := &local{trusted: c.scope.trusts(over.paths)}
+	if len(over.paths) == 1 && len(over.paths[0].names) == 1 && over.paths[0].names[0] == "recommendations" {
+		bound.fields = productFields
+	}
+	c.scope.local[name] = bound
+	c.scope.local["forloop"] = &local{fields: forloopFields, trusted: true}
+	return func() {
+		c.loops--
+		put := func(name string, l *local, had bool) {
+			if had {
+				c.scope.local[name] = l
+			} else {
+				delete(c.scope.local, name)
+			}
+		}
+		put(name, outer, hadOuter)
+		put("forloop", forloop, hadForloop)
+	}
+}
