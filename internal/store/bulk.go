@@ -9,26 +9,43 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/stdlib"
 )
 
-// sqliteBatchParams is the most values in one INSERT. More do not make it faster.
-const sqliteBatchParams = 512
+// rowBatchParams is the most values in one INSERT. More do not make it faster.
+const rowBatchParams = 512
 
 // BulkInsert adds rows as fast as the store can, within tx: by COPY, or by INSERTs of many rows. A
 // row has a value for each column; it may be reused for the next one. A row whose key is already
 // there fails all of it (IsUniqueViolation).
 func BulkInsert(ctx context.Context, tx *Tx, table string, columns []string, rows iter.Seq[[]any]) (int64, error) {
-	insert := tx.insertRows
+	var n int64
+	var err error
 	if tx.dialect == Postgres {
-		insert = tx.copyRows
+		n, err = tx.copyRows(ctx, table, columns, rows)
+	} else {
+		n, err = tx.insertRows(ctx, table, columns, "", rows)
 	}
-	n, err := insert(ctx, table, columns, rows)
 	if err != nil {
 		return 0, fmt.Errorf("insert into %s: %w", table, err)
+	}
+	return n, nil
+}
+
+// BulkUpsert adds rows, or overwrites those with the same key, which the first columns are.
+func BulkUpsert(ctx context.Context, tx *Tx, table string, columns []string, keys int, rows iter.Seq[[]any]) (int64, error) {
+	set := make([]string, 0, len(columns))
+	for _, column := range columns[keys:] {
+		set = append(set, column+" = excluded."+column)
+	}
+	n, err := tx.insertRows(ctx, table, columns,
+		" ON CONFLICT ("+strings.Join(columns[:keys], ", ")+") DO UPDATE SET "+strings.Join(set, ", "), rows)
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", table, err)
 	}
 	return n, nil
 }
@@ -55,12 +72,11 @@ func (t *Tx) copyRows(ctx context.Context, table string, columns []string, rows 
 	return n, errors.Join(rawErr, err)
 }
 
-func (t *Tx) insertRows(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (n int64, err error) {
-	perBatch := max(sqliteBatchParams/len(columns), 1)
-	insert := "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES "
-	values := "(?" + strings.Repeat(", ?", len(columns)-1) + ")"
+// insertRows runs one statement, prepared, for each so many rows. onConflict ends it.
+func (t *Tx) insertRows(ctx context.Context, table string, columns []string, onConflict string, rows iter.Seq[[]any]) (n int64, err error) {
+	perBatch := max(rowBatchParams/len(columns), 1)
 	statement := func(count int) string {
-		return insert + values + strings.Repeat(", "+values, count-1)
+		return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + t.dialect.tuples(count, len(columns)) + onConflict
 	}
 	var full *sql.Stmt
 	args := make([]any, 0, perBatch*len(columns))
@@ -87,4 +103,26 @@ func (t *Tx) insertRows(ctx context.Context, table string, columns []string, row
 		}
 	}
 	return n, nil
+}
+
+// tuples is the placeholders of rows: ($1, $2), ($3, $4). SQLite finds those without a number faster.
+func (d Dialect) tuples(rows, columns int) string {
+	var out strings.Builder
+	for i := range rows * columns {
+		switch {
+		case i == 0:
+			out.WriteString("(")
+		case i%columns == 0:
+			out.WriteString("), (")
+		default:
+			out.WriteString(", ")
+		}
+		if d == SQLite {
+			out.WriteByte('?')
+		} else {
+			out.WriteString("$" + strconv.Itoa(i+1))
+		}
+	}
+	out.WriteString(")")
+	return out.String()
 }

@@ -285,7 +285,7 @@ CREATE TABLE messages (
   due_at        BIGINT NOT NULL,
   planned_at    BIGINT NOT NULL,
   expires_at    BIGINT NOT NULL, -- the last useful moment
-  begun_at      BIGINT,
+  begun_at      BIGINT, -- machine time of the first try that a provider could see
   ended_at      BIGINT,
   delivered_at  BIGINT,
   opened_at     BIGINT,

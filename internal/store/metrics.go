@@ -1,0 +1,95 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// metricsOf computes the rows of metrics from orders. condition chooses customers. An order that does
+// not count still gives its customer a row.
+func metricsOf(condition string) string {
+	return `SELECT ns, customer_id, CAST(sum(counted) AS BIGINT) AS orders,
+		CAST(coalesce(sum(total) FILTER (WHERE counted = 1), 0) AS BIGINT) AS spend,
+		min(placed_at) FILTER (WHERE counted = 1) AS first_order_at,
+		max(placed_at) FILTER (WHERE counted = 1) AS last_order_at,
+		max(placed_at) FILTER (WHERE counted = 1 AND nth = 2) AS previous_order_at
+	FROM (
+		SELECT ns, customer_id, placed_at, counted, total,
+			row_number() OVER (PARTITION BY customer_id, counted ORDER BY placed_at DESC) AS nth
+		FROM orders WHERE ns = $1` + condition + `
+	) o
+	GROUP BY ns, customer_id`
+}
+
+// refreshMetrics recomputes the metrics of customers, whose rows this transaction has locked.
+func (t *Tx) refreshMetrics(ctx context.Context, ns string, customers []string) error {
+	if len(customers) == 0 {
+		return nil
+	}
+	list := List(t.dialect, customers)
+	_, err := t.Exec(ctx, `INSERT INTO metrics (ns, customer_id, orders, spend, first_order_at, last_order_at, previous_order_at)
+		`+metricsOf(" AND customer_id "+t.dialect.AnyText(2))+`
+		ON CONFLICT (ns, customer_id) DO UPDATE SET orders = excluded.orders, spend = excluded.spend,
+			first_order_at = excluded.first_order_at, last_order_at = excluded.last_order_at, previous_order_at = excluded.previous_order_at`,
+		ns, list)
+	if err != nil {
+		return fmt.Errorf("write metrics: %w", err)
+	}
+	_, err = t.Exec(ctx, `DELETE FROM metrics WHERE ns = $1 AND customer_id `+t.dialect.AnyText(2)+`
+		AND NOT EXISTS (SELECT 1 FROM orders o WHERE o.ns = metrics.ns AND o.customer_id = metrics.customer_id)`, ns, list)
+	if err != nil {
+		return fmt.Errorf("delete metrics: %w", err)
+	}
+	return nil
+}
+
+const rebuildBatch = 5000
+
+// RebuildMetrics computes the metrics of all customers of a shop anew, some thousand at a time, while
+// others may write.
+func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
+	for after, more := "", true; more; {
+		err := s.Tx(ctx, func(tx *Tx) error {
+			var customers []string
+			err := collect(ctx, tx, func(rows *sql.Rows) error {
+				var id string
+				err := rows.Scan(&id)
+				customers = append(customers, id)
+				return err
+			}, `SELECT id FROM customers WHERE ns = $1 AND id > $2 ORDER BY id LIMIT $3`+tx.dialect.ForUpdate(), ns, after, rebuildBatch)
+			if err != nil {
+				return fmt.Errorf("read customers: %w", err)
+			}
+			if err := tx.refreshMetrics(ctx, ns, customers); err != nil {
+				return err
+			}
+			if more = len(customers) == rebuildBatch; more {
+				after = customers[rebuildBatch-1]
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("rebuild metrics: %w", err)
+		}
+	}
+	return nil
+}
+
+// CheckMetrics counts the customers of a shop whose metrics are not what their orders make. There are none.
+func (s *Store) CheckMetrics(ctx context.Context, ns string) (wrong int64, err error) {
+	const kept = `SELECT ns, customer_id, orders, spend, first_order_at, last_order_at, previous_order_at FROM metrics WHERE ns = $1`
+	computed := metricsOf("")
+	err = s.QueryRow(ctx, `SELECT count(DISTINCT customer_id) FROM (
+		SELECT * FROM (`+kept+` EXCEPT `+computed+`) a
+		UNION ALL
+		SELECT * FROM (`+computed+` EXCEPT `+kept+`) b
+	) d`, ns).Scan(&wrong)
+	if err != nil {
+		return 0, fmt.Errorf("check metrics: %w", err)
+	}
+	return wrong, nil
+}

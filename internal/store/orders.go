@@ -1,0 +1,174 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/money"
+)
+
+type orderRow struct {
+	id, customer             string
+	placedAt, total          int64
+	currency, status, source Field[string]
+	items                    []Item
+}
+
+var (
+	orderColumns = []string{"ns", "id", "customer_id", "placed_at", "total", "currency", "status", "source", "counted", "received_at"}
+	itemColumns  = []string{"ns", "order_id", "line", "customer_id", "product_id", "name", "category", "quantity", "price"}
+)
+
+// UpsertOrders adds orders or replaces those with the same id, and brings the metrics of all
+// customers they touch up to date. now is the business time.
+func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now time.Time) (Counts, error) {
+	ids, customers := make([]string, len(orders)), make([]string, len(orders))
+	for i := range orders {
+		ids[i], customers[i] = orders[i].ID, orders[i].CustomerID
+	}
+	ids = distinct(ids)
+	locked, err := t.lockOwners(ctx, ns, ids, customers, now)
+	if err != nil {
+		return Counts{}, err
+	}
+	stored, err := t.readOrders(ctx, ns, ids)
+	if err != nil {
+		return Counts{}, fmt.Errorf("read orders: %w", err)
+	}
+	m := merge(orders, func(o *Order) string { return o.ID }, stored, applyOrder, sameOrder)
+	if err := t.writeOrders(ctx, ns, m, now); err != nil {
+		return Counts{}, err
+	}
+	var touched []string
+	for _, row := range slices.Concat(m.added, m.changed) {
+		touched = append(touched, row.customer)
+		if old, known := stored[row.id]; known && old.customer != row.customer {
+			if _, ours := slices.BinarySearch(locked, old.customer); !ours {
+				return Counts{}, fmt.Errorf("an order moved: %w", ErrRetry)
+			}
+			touched = append(touched, old.customer)
+		}
+	}
+	return m.counts, t.refreshMetrics(ctx, ns, distinct(touched))
+}
+
+// lockOwners locks the customers that orders are said to belong to and those they do belong to, in
+// one go, so that two imports cannot wait for each other. Whoever writes an order or computes the
+// metrics of a customer holds these locks: the metrics miss no order, and the orders stay as they are.
+func (t *Tx) lockOwners(ctx context.Context, ns string, ids, customers []string, now time.Time) ([]string, error) {
+	err := collect(ctx, t, func(rows *sql.Rows) error {
+		var owner string
+		err := rows.Scan(&owner)
+		customers = append(customers, owner)
+		return err
+	}, `SELECT DISTINCT customer_id FROM orders WHERE ns = $1 AND id `+t.dialect.AnyText(2), ns, List(t.dialect, ids))
+	if err != nil {
+		return nil, fmt.Errorf("read the customers of orders: %w", err)
+	}
+	customers = distinct(customers)
+	return customers, t.ensureCustomers(ctx, ns, customers, t.dialect.ForUpdate(), now)
+}
+
+func (t *Tx) readOrders(ctx context.Context, ns string, ids []string) (map[string]orderRow, error) {
+	stored := make(map[string]orderRow)
+	list := List(t.dialect, ids)
+	err := collect(ctx, t, func(rows *sql.Rows) error {
+		var r orderRow
+		err := rows.Scan(&r.id, &r.customer, &r.placedAt, &r.total, &r.currency, &r.status, &r.source)
+		stored[r.id] = r
+		return err
+	}, `SELECT id, customer_id, placed_at, total, currency, status, source FROM orders
+		WHERE ns = $1 AND id `+t.dialect.AnyText(2), ns, list)
+	if err != nil || len(stored) == 0 {
+		return stored, err
+	}
+	err = collect(ctx, t, func(rows *sql.Rows) error {
+		var id string
+		var item Item
+		if err := rows.Scan(&id, &item.ProductID, &item.Name, &item.Category, &item.Quantity, &item.Price); err != nil {
+			return err
+		}
+		r := stored[id]
+		r.items = append(r.items, item)
+		stored[id] = r
+		return nil
+	}, `SELECT order_id, product_id, name, category, quantity, price FROM order_items
+		WHERE ns = $1 AND order_id `+t.dialect.AnyText(2)+` ORDER BY order_id, line`, ns, list)
+	return stored, err
+}
+
+func applyOrder(old orderRow, o *Order) orderRow {
+	row := orderRow{
+		id: o.ID, customer: o.CustomerID, placedAt: Millis(o.PlacedAt), total: int64(o.Total),
+		currency: o.Currency.or(old.currency), source: o.Source.or(old.source), items: old.items,
+		status: o.Status.or(old.status),
+	}
+	if o.HasItems {
+		row.items = o.Items
+	}
+	// The column is not nullable: an order without a status has an empty one.
+	if _, ok := row.status.Get(); !ok {
+		row.status = Value("")
+	}
+	return row
+}
+
+func sameOrder(a, b orderRow) bool {
+	return a.id == b.id && a.customer == b.customer && a.placedAt == b.placedAt && a.total == b.total &&
+		a.currency == b.currency && a.status == b.status && a.source == b.source && slices.Equal(a.items, b.items)
+}
+
+func (t *Tx) writeOrders(ctx context.Context, ns string, m merged[orderRow], now time.Time) error {
+	err := write(ctx, t, "orders", orderColumns, 2, m, func(r orderRow, row []any) []any {
+		status, _ := r.status.Get()
+		counted := int64(0)
+		if counts(status) {
+			counted = 1
+		}
+		return append(row, ns, r.id, r.customer, r.placedAt, r.total, r.currency.column(), status, r.source.column(), counted, Millis(now))
+	})
+	if err != nil {
+		return err
+	}
+	if len(m.changed) > 0 {
+		ids := make([]string, len(m.changed))
+		for i, row := range m.changed {
+			ids[i] = row.id
+		}
+		if _, err := t.Exec(ctx, `DELETE FROM order_items WHERE ns = $1 AND order_id `+t.dialect.AnyText(2), ns, List(t.dialect, ids)); err != nil {
+			return fmt.Errorf("replace the items of orders: %w", err)
+		}
+	}
+	_, err = BulkInsert(ctx, t, "order_items", itemColumns, itemRows(ns, m.added, m.changed))
+	return err
+}
+
+func itemRows(ns string, batches ...[]orderRow) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		buffer := make([]any, 0, len(itemColumns))
+		for _, orders := range batches {
+			for _, order := range orders {
+				for line, item := range order.items {
+					if !yield(append(buffer[:0], ns, order.id, int64(line), order.customer, item.ProductID.column(), item.Name.column(),
+						item.Category.column(), item.Quantity, priceColumn(item.Price))) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+func priceColumn(price Field[money.Amount]) any {
+	if v, ok := price.Get(); ok {
+		return int64(v)
+	}
+	return nil
+}

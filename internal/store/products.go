@@ -1,0 +1,45 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+var productColumns = []string{"ns", "id", "name", "category", "price", "stock", "url", "image_url", "updated_at"}
+
+// UpsertProducts adds what is said to what is known of products. now is the business time.
+func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, now time.Time) (Counts, error) {
+	ids := make([]string, len(products))
+	for i := range products {
+		ids[i] = products[i].ID
+	}
+	stored := make(map[string]Product)
+	err := collect(ctx, t, func(rows *sql.Rows) error {
+		var p Product
+		err := rows.Scan(&p.ID, &p.Name, &p.Category, &p.Price, &p.Stock, &p.URL, &p.ImageURL)
+		stored[p.ID] = p
+		return err
+	}, `SELECT id, name, category, price, stock, url, image_url FROM products
+		WHERE ns = $1 AND id `+t.dialect.AnyText(2)+` ORDER BY id`+t.dialect.ForUpdate(), ns, List(t.dialect, distinct(ids)))
+	if err != nil {
+		return Counts{}, fmt.Errorf("read products: %w", err)
+	}
+	m := merge(products, func(p *Product) string { return p.ID }, stored, func(old Product, p *Product) Product {
+		row := Product{
+			ID: p.ID, Name: p.Name.or(old.Name), Category: p.Category.or(old.Category), URL: p.URL.or(old.URL),
+			ImageURL: p.ImageURL.or(old.ImageURL), Price: p.Price.or(old.Price), Stock: p.Stock.or(old.Stock),
+		}
+		if _, ok := row.Name.Get(); !ok {
+			row.Name = Value(row.ID)
+		}
+		return row
+	}, func(a, b Product) bool { return a == b })
+	return m.counts, write(ctx, t, "products", productColumns, 2, m, func(p Product, row []any) []any {
+		return append(row, ns, p.ID, p.Name.column(), p.Category.column(), priceColumn(p.Price), p.Stock.column(), p.URL.column(), p.ImageURL.column(), Millis(now))
+	})
+}
