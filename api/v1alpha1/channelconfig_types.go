@@ -251,13 +251,13 @@ type ChannelMonth struct {
 // +kubebuilder:resource:shortName=chc,categories=kaeru
 // +kubebuilder:printcolumn:name="Type",type=string,JSONPath=`.status.type`
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Sent",type=integer,JSONPath=`.status.month.sent`,description="Messages sent this month"
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Mode",type=string,priority=1,JSONPath=`.spec.mode`
 // +kubebuilder:printcolumn:name="Cost",type=string,priority=1,JSONPath=`.status.month.cost`
-// +kubebuilder:printcolumn:name="Remaining",type=integer,priority=1,JSONPath=`.status.quota.remaining`
+// +kubebuilder:printcolumn:name="Remaining",type=integer,priority=1,JSONPath=`.status.quota.remaining`,description="Messages that the provider still takes this month"
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type ChannelConfig struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.

@@ -146,17 +146,18 @@ type Goal struct {
 // +kubebuilder:resource:shortName=scn,categories=kaeru
 // +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 52",message="metadata.name is at most 52 characters: the names of its Jobs are made of it"
 // +kubebuilder:printcolumn:name="Segment",type=string,JSONPath=`.spec.segmentRef.name`
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Enrolled",type=integer,JSONPath=`.status.enrolled`
 // +kubebuilder:printcolumn:name="Converted",type=integer,JSONPath=`.status.goal.converted`
 // +kubebuilder:printcolumn:name="Next Run",type=string,JSONPath=`.status.nextRun`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Suspend",type=boolean,priority=1,JSONPath=`.spec.suspend`
 // +kubebuilder:printcolumn:name="Last Run",type=string,priority=1,JSONPath=`.status.lastRun.time`
-// +kubebuilder:printcolumn:name="Sent",type=integer,priority=1,JSONPath=`.status.lastRun.sent`
+// +kubebuilder:printcolumn:name="Sent",type=integer,priority=1,JSONPath=`.status.lastRun.sent`,description="Messages sent in the last run"
 // +kubebuilder:printcolumn:name="Rate",type=string,priority=1,JSONPath=`.status.goal.rate`
 // +kubebuilder:printcolumn:name="Revenue",type=string,priority=1,JSONPath=`.status.goal.revenue`
 // +kubebuilder:printcolumn:name="Cost",type=string,priority=1,JSONPath=`.status.cost.amount`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type Scenario struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.

@@ -129,15 +129,15 @@ type SegmentRefresh struct {
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:shortName=seg,categories=kaeru
 // +kubebuilder:printcolumn:name="Members",type=integer,JSONPath=`.status.members`
-// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
-// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="LINE",type=integer,priority=1,JSONPath=`.status.reachable.line`
 // +kubebuilder:printcolumn:name="Email",type=integer,priority=1,JSONPath=`.status.reachable.email`
 // +kubebuilder:printcolumn:name="SMS",type=integer,priority=1,JSONPath=`.status.reachable.sms`
 // +kubebuilder:printcolumn:name="Entered",type=integer,priority=1,JSONPath=`.status.entered`
 // +kubebuilder:printcolumn:name="Exited",type=integer,priority=1,JSONPath=`.status.exited`
 // +kubebuilder:printcolumn:name="Refreshed",type=date,priority=1,JSONPath=`.status.lastRefresh.time`
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
 type Segment struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
