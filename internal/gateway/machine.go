@@ -1,0 +1,48 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"net/http"
+	"strings"
+)
+
+// machines are programs that load pictures and follow links without anybody looking. Each has all of
+// its words in the User-Agent. What is not known for sure counts as a person: the raw agent is kept
+// with the receipt. Gmail's and Yahoo's image proxies load when the mail is opened, and are not here.
+var machines = map[string][]string{
+	"Gmail, before delivery": {"Chrome/42.0.2311.135", "Edge/12.246"},
+	"LINE's link preview":    {"line-poker"},
+	"Facebook's":             {"facebookexternalhit"},
+	"Slack's":                {"Slackbot"},
+	"X's":                    {"Twitterbot"},
+	"Discord's":              {"Discordbot"},
+	"Telegram's":             {"TelegramBot"},
+	"Microsoft's":            {"BingPreview"},
+	"Skype's and Teams'":     {"SkypeUriPreview"},
+	"Google's crawler":       {"Googlebot"},
+	"Bing's crawler":         {"bingbot"},
+	"Barracuda":              {"BarracudaCentral"},
+	"Mimecast":               {"Mimecast"},
+	"Proofpoint":             {"Proofpoint"},
+}
+
+// isMachine tells a program from a person.
+func isMachine(r *http.Request) bool {
+	agent := r.UserAgent()
+	// Apple's Mail Privacy Protection says only that much, and loads every picture of every mail.
+	if r.Method == http.MethodHead || agent == "Mozilla/5.0" {
+		return true
+	}
+	for _, words := range machines {
+		all := true
+		for _, word := range words {
+			all = all && strings.Contains(agent, word)
+		}
+		if all {
+			return true
+		}
+	}
+	return false
+}
