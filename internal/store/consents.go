@@ -84,14 +84,19 @@ func (s *Store) SetConsent(ctx context.Context, ns, customer, channel, state, so
 	return nil
 }
 
+// Suppress is Tx.Suppress in a transaction of its own.
+func (s *Store) Suppress(ctx context.Context, ns, channel, address, reason string, at time.Time) error {
+	return s.Tx(ctx, func(tx *Tx) error { return tx.Suppress(ctx, ns, channel, address, reason, at) })
+}
+
 // Suppress keeps an address of a kind of channel from being used, whoever it belongs to. The first
 // reason stays.
-func (s *Store) Suppress(ctx context.Context, ns, channel, address, reason string, at time.Time) error {
+func (t *Tx) Suppress(ctx context.Context, ns, channel, address, reason string, at time.Time) error {
 	normal, err := NormalizeAddress(channel, strings.TrimSpace(address))
 	if err != nil {
 		return fmt.Errorf("suppress an address: %w", err)
 	}
-	_, err = s.Exec(ctx, `INSERT INTO suppressions (ns, channel, address, reason, created_at) VALUES ($1, $2, $3, $4, $5)
+	_, err = t.Exec(ctx, `INSERT INTO suppressions (ns, channel, address, reason, created_at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (ns, channel, address) DO NOTHING`, ns, channel, normal, reason, Millis(at))
 	if err != nil {
 		return fmt.Errorf("suppress an address: %w", err)
