@@ -1,0 +1,177 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kaeru-dev/kaeru/internal/journey"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// batch gathers what a transaction of planning writes.
+type batch struct {
+	planning
+	now time.Time
+
+	messages   []plannedMessage
+	enrolments [][]any
+}
+
+type plannedMessage struct {
+	id, customer, entry, skip string
+	step                      *journey.Step
+	due                       time.Time
+}
+
+func (b *batch) add(t *traveller, d journey.Decision) {
+	for _, m := range d.Messages {
+		b.messages = append(b.messages, plannedMessage{
+			id:       journey.Key(b.ref.Namespace, b.ref.Name, b.epoch, t.customer, t.entry, m.Step.Name).String(),
+			customer: t.customer, entry: t.entry, step: m.Step, due: m.Due, skip: m.Skip,
+		})
+	}
+	var ended any
+	cursor, due := d.State.Cursor(), d.State.Due
+	if d.End != journey.Underway {
+		ended, cursor, due = store.Millis(b.now), "", t.due
+	}
+	b.enrolments = append(b.enrolments, []any{t.customer, t.entry, string(d.End), d.Reason, cursor, store.Millis(due), ended})
+}
+
+// rowsPerStatement keeps a statement well below the stores' limits of arguments.
+const rowsPerStatement = 500
+
+func (b *batch) write(ctx context.Context, tx *store.Tx) error {
+	shards, err := b.shards(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for at := 0; at < len(b.messages); at += rowsPerStatement {
+		if err := b.insert(ctx, tx, b.messages[at:min(at+rowsPerStatement, len(b.messages))], shards); err != nil {
+			return err
+		}
+	}
+	for at := 0; at < len(b.enrolments); at += rowsPerStatement {
+		if err := b.advance(ctx, tx, b.enrolments[at:min(at+rowsPerStatement, len(b.enrolments))]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// shards gives each message that is to be sent its shard. A run fills shards of its size one after
+// the other; a batch of the stream is a shard of its own.
+func (b *batch) shards(ctx context.Context, tx *store.Tx) (map[string]string, error) {
+	size, planned, already := b.rev.ShardSize(), int64(0), int64(0)
+	state := "open"
+	if b.run != "" {
+		state = "held" // until its Job is there
+		err := tx.QueryRow(ctx, `SELECT planned FROM runs WHERE ns = $1 AND scenario = $2 AND run = $3`+tx.Dialect().ForUpdate(),
+			b.ref.Namespace, b.ref.Name, b.run).Scan(&already)
+		if err != nil {
+			return nil, fmt.Errorf("reading how far run %s is planned: %w", b.run, err)
+		}
+	}
+	of := map[string]string{}
+	sizes := map[int64]int64{}
+	stream := streamShard()
+	for i := range b.messages {
+		m := &b.messages[i]
+		if m.skip != "" {
+			continue
+		}
+		idx := (already + planned) / size
+		planned++
+		sizes[idx]++
+		if b.run == "" {
+			of[m.id] = stream
+		} else {
+			of[m.id] = shardID(b.ref, b.run, idx)
+		}
+	}
+	if planned == 0 {
+		return of, nil
+	}
+	if b.run == "" {
+		return of, b.insertShard(ctx, tx, stream, "", 0, planned, state)
+	}
+	for idx, n := range sizes {
+		if err := b.insertShard(ctx, tx, shardID(b.ref, b.run, idx), b.run, idx, n, state); err != nil {
+			return nil, err
+		}
+	}
+	_, err := tx.Exec(ctx, `UPDATE runs SET planned = planned + $4, shards = $5 WHERE ns = $1 AND scenario = $2 AND run = $3`,
+		b.ref.Namespace, b.ref.Name, b.run, planned, (already+planned+size-1)/size)
+	if err != nil {
+		return nil, fmt.Errorf("counting the messages of run %s: %w", b.run, err)
+	}
+	return of, nil
+}
+
+func shardID(ref Ref, run string, idx int64) string {
+	return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", ref.Namespace, ref.Name, run, idx)).String()
+}
+
+func (b *batch) insertShard(ctx context.Context, tx *store.Tx, id, run string, idx, n int64, state string) error {
+	// The stream's shards have no Job and so no index; their key is the id, which run stands for.
+	if run == "" {
+		run = id
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO shards (id, ns, scenario, run, idx, size, state, holder, lease_until, fence, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, $8) ON CONFLICT (id) DO UPDATE SET size = shards.size + excluded.size`,
+		id, b.ref.Namespace, b.ref.Name, run, idx, n, state, store.Millis(b.now))
+	if err != nil {
+		return fmt.Errorf("adding a shard: %w", err)
+	}
+	return nil
+}
+
+var messageTypes = []string{
+	"UUID", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "UUID", "TEXT", "TEXT",
+	"TEXT", "TEXT", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+}
+
+func (b *batch) insert(ctx context.Context, tx *store.Tx, messages []plannedMessage, shards map[string]string) error {
+	rows := make([][]any, len(messages))
+	now := store.Millis(b.now)
+	for i, m := range messages {
+		state, ended := StatePlanned, any(nil)
+		if m.skip != "" {
+			state, ended = StateSkipped, now
+		}
+		rows[i] = []any{
+			m.id, b.ref.Namespace, b.ref.Name, b.epoch, m.customer, m.entry, m.step.Name, b.run, b.revision,
+			nullable(shards[m.id]), m.step.Channel, string(m.step.Kind), state, m.skip, 0, 0, 0, 0,
+			store.Millis(m.due), now, store.Millis(b.now.Add(usefulFor)), ended,
+		}
+	}
+	values, args := valuesOf(tx.Dialect(), nil, messageTypes, rows)
+	// A key that is there already was planned before: that message stands.
+	_, err := tx.Exec(ctx, `INSERT INTO messages (id, ns, scenario, epoch, customer_id, entry, step, run, revision,
+  shard, channel, kind, state, reason, attempts, fence, parts, cost, due_at, planned_at, expires_at, ended_at)
+VALUES `+values+` ON CONFLICT (id) DO NOTHING`, args...)
+	if err != nil {
+		return fmt.Errorf("putting messages into the outbox: %w", err)
+	}
+	return nil
+}
+
+var enrolmentTypes = []string{"TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT"}
+
+func (b *batch) advance(ctx context.Context, tx *store.Tx, rows [][]any) error {
+	values, args := valuesOf(tx.Dialect(), []any{b.ref.Namespace, b.ref.Name, b.epoch}, enrolmentTypes, rows)
+	_, err := tx.Exec(ctx, `WITH v (customer_id, entry, state, reason, step, due_at, ended_at) AS (VALUES `+values+`)
+UPDATE enrolments SET state = v.state, reason = v.reason, step = v.step, due_at = v.due_at, ended_at = v.ended_at
+FROM v WHERE enrolments.ns = $1 AND enrolments.scenario = $2 AND enrolments.epoch = $3
+  AND enrolments.customer_id = v.customer_id AND enrolments.entry = v.entry AND enrolments.state = 'active'`, args...)
+	if err != nil {
+		return fmt.Errorf("moving enrolments on: %w", err)
+	}
+	return nil
+}

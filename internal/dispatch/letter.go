@@ -1,0 +1,97 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatch
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/kaeru-dev/kaeru/internal/content"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// pageSize is how many messages of a shard are read at once. What is checked with the page is at
+// most so many sends old; consent is checked once more when a send begins.
+const pageSize = 200
+
+// letter is a message with all that decides whether and how it goes out.
+type letter struct {
+	id                       string
+	key                      uuid.UUID
+	ref                      Ref
+	customer, step, revision string
+	channel, kind, state     string
+	attempts                 int
+	expires, begun           time.Time
+	known                    bool // the customer is still in the store
+	address                  string
+	attributes               []byte
+	consent, suppressed      string
+	exitedFor                string // why the customer left the scenario, if so
+	converted                bool
+	// short are the links of the rendered message, which are stored when its sending begins.
+	short []content.ShortLink
+}
+
+const pageSQL = `SELECT m.id, m.customer_id, m.step, m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.begun_at,
+  c.id IS NOT NULL, c.email, c.phone, c.line_user_id, c.attributes,
+  COALESCE(k.state, ''), COALESCE(s.reason, ''),
+  CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL
+FROM messages m
+LEFT JOIN customers c ON c.ns = m.ns AND c.id = m.customer_id
+LEFT JOIN consents k ON k.ns = m.ns AND k.customer_id = m.customer_id AND k.channel = m.kind
+LEFT JOIN suppressions s ON s.ns = m.ns AND s.channel = m.kind
+  AND s.address = CASE m.kind WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END
+LEFT JOIN enrolments e ON e.ns = m.ns AND e.scenario = m.scenario AND e.epoch = m.epoch
+  AND e.customer_id = m.customer_id AND e.entry = m.entry
+WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2
+ORDER BY m.id LIMIT $3`
+
+// page reads the next messages of a shard that have no end yet.
+func (e *Engine) page(ctx context.Context, s shard, after string) ([]letter, error) {
+	rows, err := e.store.Query(ctx, pageSQL, s.shard, after, pageSize)
+	if err != nil {
+		return nil, fmt.Errorf("reading a shard's messages: %w", err)
+	}
+	defer rows.Close()
+	var out []letter
+	for rows.Next() {
+		l := letter{ref: s.ref}
+		var expires int64
+		var begun sql.NullInt64
+		var email, phone, line sql.NullString
+		err := rows.Scan(&l.id, &l.customer, &l.step, &l.revision, &l.channel, &l.kind, &l.state, &l.attempts, &expires, &begun,
+			&l.known, &email, &phone, &line, &l.attributes, &l.consent, &l.suppressed, &l.exitedFor, &l.converted)
+		if err != nil {
+			return nil, fmt.Errorf("reading a shard's messages: %w", err)
+		}
+		if l.key, err = uuid.Parse(l.id); err != nil {
+			return nil, fmt.Errorf("reading a message's key: %w", err)
+		}
+		l.expires, l.begun = store.Time(expires), store.NullTime(begun)
+		l.address = map[string]string{"email": email.String, "line": line.String, "sms": phone.String}[l.kind]
+		out = append(out, l)
+	}
+	return out, rows.Err()
+}
+
+// nilKey comes before all keys.
+var nilKey = uuid.Nil.String()
+
+// customerData is what templates and conditions see of a customer.
+func (l *letter) customerData() (map[string]any, error) {
+	data := map[string]any{}
+	if len(l.attributes) > 0 {
+		if err := json.Unmarshal(l.attributes, &data); err != nil {
+			return nil, fmt.Errorf("reading a customer's attributes: %w", err)
+		}
+	}
+	data["id"] = l.customer
+	return data, nil
+}

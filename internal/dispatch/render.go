@@ -1,0 +1,127 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/content"
+	"github.com/kaeru-dev/kaeru/internal/journey"
+)
+
+// Reasons of messages that end here, before any provider sees them. The rest come from channel.
+const (
+	ReasonNoConsent      = "NoConsent"
+	ReasonNoAddress      = "NoAddress"
+	ReasonSuppressed     = "Suppressed"
+	ReasonCustomerGone   = "CustomerGone"
+	ReasonConverted      = "Converted"
+	ReasonExited         = "Exited"
+	ReasonExpired        = "Expired"
+	ReasonNotOnAllowList = "NotOnAllowList"
+	ReasonMissingValue   = "MissingValue"
+	ReasonRenderFailed   = "RenderFailed"
+	ReasonRevisionGone   = "RevisionGone"
+	ReasonStepGone       = "StepGone"
+	ReasonSandbox        = "Sandbox"
+)
+
+// skip says why the message must not go out, empty if it may.
+func (l *letter) skip() string {
+	switch {
+	case !l.known:
+		return ReasonCustomerGone
+	case l.consent != "granted":
+		return ReasonNoConsent
+	case l.address == "":
+		return ReasonNoAddress
+	case l.suppressed != "":
+		return ReasonSuppressed
+	case l.exitedFor != "" && l.exitedFor != journey.ReasonExitStep:
+		// Who went through an exit step still gets what was planned before it.
+		return ReasonExited
+	}
+	return ""
+}
+
+// render makes the message for its customer. reason says why it cannot be made, and is for good.
+func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel.Message, reason string, err error) {
+	rev, err := e.revisions.get(ctx, l.ref.Namespace, l.ref.Name, l.revision)
+	if errors.Is(err, errNoRevision) {
+		return nil, ReasonRevisionGone, nil
+	}
+	if err != nil {
+		return nil, "", err
+	}
+	if l.converted && rev.Journey.ExitsOnGoal() && l.state == StatePlanned {
+		return nil, ReasonConverted, nil
+	}
+	t, ok := rev.templates[l.step]
+	if !ok {
+		return nil, ReasonStepGone, nil
+	}
+	customer, err := l.customerData()
+	if err != nil {
+		return nil, "", err
+	}
+	data := &content.Data{
+		Customer: customer, Shop: maps.Clone(rev.shop), Location: rev.loc, Currency: rev.Bundle.Shop.Currency,
+	}
+	m, short, err := e.compose(ctx, t, data, ch, l)
+	if err != nil {
+		var missing *content.MissingValueError
+		if errors.As(err, &missing) {
+			return nil, ReasonMissingValue, nil
+		}
+		if ctx.Err() != nil {
+			return nil, "", ctx.Err()
+		}
+		return nil, ReasonRenderFailed, nil
+	}
+	l.short = short
+	return m, "", nil
+}
+
+func (e *Engine) compose(ctx context.Context, t template, data *content.Data, ch *Channel, l *letter) (*channel.Message, []content.ShortLink, error) {
+	links := content.Links{Signer: e.signer, Namespace: l.ref.Namespace, Message: l.key, Clicks: ch.Clicks, Opens: ch.Opens}
+	m := &channel.Message{Key: l.key, Customer: l.customer, To: l.address}
+	switch {
+	case t.email != nil:
+		mail, err := t.email.Render(ctx, data, links)
+		if err != nil {
+			return nil, nil, err
+		}
+		unsubscribe, err := links.UnsubscribeURL()
+		if err != nil {
+			return nil, nil, err
+		}
+		m.Email = &channel.Email{Subject: mail.Subject, HTML: mail.HTML, Text: mail.Text, UnsubscribeURL: unsubscribe}
+		return m, nil, nil
+	case t.line != nil:
+		push, err := t.line.Render(ctx, data, links)
+		if err != nil {
+			return nil, nil, err
+		}
+		m.Line = &channel.Line{Messages: push.Messages, Since: l.begun}
+		return m, push.Short, nil
+	case t.sms != nil:
+		text, err := t.sms.Render(ctx, data, links)
+		if err != nil {
+			return nil, nil, err
+		}
+		m.SMS = &channel.SMS{Text: text.Body, Since: l.begun}
+		if ch.StatusCallback != "" {
+			m.SMS.StatusCallback = ch.StatusCallback + "?m=" + l.id
+		}
+		if len(text.Short) > 0 {
+			m.SMS.Link = e.signer.PublicURL() + "/s/" + text.Short[0].Code
+		}
+		return m, text.Short, nil
+	}
+	return nil, nil, fmt.Errorf("step %s sends nothing", l.step)
+}

@@ -1,0 +1,169 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/content"
+	"github.com/kaeru-dev/kaeru/internal/journey"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// Revision is a bundle ready to plan and send with.
+type Revision struct {
+	Bundle  journey.Bundle
+	Journey *journey.Journey
+
+	templates map[string]template
+	shop      map[string]any
+	loc       *time.Location
+}
+
+// template renders one step's message; one of the three is set.
+type template struct {
+	email *content.Email
+	line  *content.Line
+	sms   *content.SMS
+}
+
+// Compile reads a bundle. What somebody has to change in the Scenario comes back as *journey.Error.
+func Compile(ctx context.Context, compiler *content.Compiler, b journey.Bundle) (*Revision, error) {
+	j, err := journey.Compile(b)
+	if err != nil {
+		return nil, err
+	}
+	loc, err := b.Shop.Location()
+	if err != nil {
+		return nil, err
+	}
+	r := &Revision{Bundle: b, Journey: j, templates: map[string]template{}, loc: loc}
+	if r.shop, err = shopData(b.Shop); err != nil {
+		return nil, err
+	}
+	for i := range b.Spec.Steps {
+		step := &b.Spec.Steps[i]
+		t, field, err := compileTemplate(ctx, compiler, step)
+		if err != nil {
+			return nil, contentError(fmt.Sprintf("spec.steps[%d].%s", i, field), err)
+		}
+		r.templates[step.Name] = t
+	}
+	return r, nil
+}
+
+func compileTemplate(ctx context.Context, compiler *content.Compiler, step *crm.Step) (t template, field string, err error) {
+	switch {
+	case step.Email != nil:
+		t.email, err = compiler.CompileEmail(ctx, content.EmailSource{
+			Subject: step.Email.Subject, Preheader: step.Email.Preheader,
+			MJML: step.Email.MJML, HTML: step.Email.HTML, Text: step.Email.Text,
+		})
+		return t, "email", err
+	case step.Line != nil:
+		messages := make([]json.RawMessage, len(step.Line.Messages))
+		for i := range step.Line.Messages {
+			messages[i] = step.Line.Messages[i].Raw
+		}
+		t.line, err = compiler.CompileLine(messages)
+		return t, "line", err
+	case step.SMS != nil:
+		t.sms, err = compiler.CompileSMS(step.SMS.Text)
+		return t, "sms", err
+	}
+	return t, "", nil
+}
+
+// contentError turns what the compiler found into an error with the field's whole path.
+func contentError(path string, err error) error {
+	var found *content.Error
+	if !errors.As(err, &found) {
+		return fmt.Errorf("compiling %s: %w", path, err)
+	}
+	if found.Field != "" {
+		path += "." + found.Field
+	}
+	message := found.Message
+	if found.Line > 0 {
+		message = fmt.Sprintf("line %d: %s", found.Line, found.Message)
+	}
+	return &journey.Error{Path: path, Message: message}
+}
+
+func shopData(shop journey.Shop) (map[string]any, error) {
+	text, err := json.Marshal(shop)
+	if err != nil {
+		return nil, fmt.Errorf("writing the shop: %w", err)
+	}
+	var m map[string]any
+	if err := json.Unmarshal(text, &m); err != nil {
+		return nil, fmt.Errorf("reading the shop: %w", err)
+	}
+	return m, nil
+}
+
+// ShardSize is how many messages a shard of a run holds.
+func (r *Revision) ShardSize() int64 { return int64(r.Bundle.Spec.Dispatch.ShardSizeOrDefault()) }
+
+// Parallelism is how many shards of a run are worked off at once.
+func (r *Revision) Parallelism() int { return int(r.Bundle.Spec.Dispatch.ParallelismOrDefault()) }
+
+// revisions gives compiled revisions from the store. A run keeps the one that planned it, so the
+// last few of each Scenario are in use at once.
+type revisions struct {
+	store    *store.Store
+	compiler *content.Compiler
+	cache    *lru.Cache[revisionKey, *Revision]
+}
+
+type revisionKey struct{ ns, scenario, revision string }
+
+func newRevisions(st *store.Store, compiler *content.Compiler) *revisions {
+	cache, err := lru.New[revisionKey, *Revision](256)
+	if err != nil {
+		panic(err) // only a size below one is refused
+	}
+	return &revisions{store: st, compiler: compiler, cache: cache}
+}
+
+// errNoRevision says that the store does not know a revision that a message names.
+var errNoRevision = errors.New("the revision that planned the message is not in the store")
+
+func (r *revisions) get(ctx context.Context, ns, scenario, revision string) (*Revision, error) {
+	key := revisionKey{ns, scenario, revision}
+	if found, ok := r.cache.Get(key); ok {
+		return found, nil
+	}
+	var text string
+	err := r.store.QueryRow(ctx, `SELECT bundle FROM revisions WHERE ns = $1 AND scenario = $2 AND revision = $3`,
+		ns, scenario, revision).Scan(&text)
+	if store.IsNotFound(err) {
+		return nil, errNoRevision
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %s of scenario %s/%s: %w", revision, ns, scenario, err)
+	}
+	bundle, err := journey.ReadBundle([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	compiled, err := Compile(ctx, r.compiler, bundle)
+	if err != nil {
+		return nil, fmt.Errorf("compiling revision %s of scenario %s/%s: %w", revision, ns, scenario, err)
+	}
+	r.cache.Add(key, compiled)
+	return compiled, nil
+}
+
+// Compiled gives a revision that this process has compiled already.
+func (e *Engine) Compiled(ref Ref, revision string) (*Revision, bool) {
+	return e.revisions.cache.Get(revisionKey{ref.Namespace, ref.Name, revision})
+}

@@ -1,0 +1,96 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatch
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// States of a run.
+const (
+	RunEnrolling = "enrolling"
+	RunPlanning  = "planning"
+	RunPlanned   = "planned"
+	RunComplete  = "complete"
+	RunCancelled = "cancelled"
+)
+
+// Run is one run of a schedule.
+type Run struct {
+	Name      string
+	Slot      time.Time
+	State     string
+	Shards    int
+	Completed time.Time
+}
+
+// Runs gives the runs of a Scenario that are under way, and the latest one, by slot.
+func (e *Engine) Runs(ctx context.Context, ref Ref) ([]Run, error) {
+	rows, err := e.store.Query(ctx, `SELECT run, slot_at, state, shards, completed_at FROM runs
+WHERE ns = $1 AND scenario = $2 AND (state IN ('enrolling', 'planning', 'planned')
+  OR slot_at = (SELECT MAX(slot_at) FROM runs WHERE ns = $1 AND scenario = $2))
+ORDER BY slot_at`, ref.Namespace, ref.Name)
+	if err != nil {
+		return nil, fmt.Errorf("listing the runs of scenario %s/%s: %w", ref.Namespace, ref.Name, err)
+	}
+	defer rows.Close()
+	var out []Run
+	for rows.Next() {
+		var r Run
+		var slot int64
+		var completed sql.NullInt64
+		if err := rows.Scan(&r.Name, &slot, &r.State, &r.Shards, &completed); err != nil {
+			return nil, fmt.Errorf("reading the runs of scenario %s/%s: %w", ref.Namespace, ref.Name, err)
+		}
+		r.Slot, r.Completed = store.Time(slot), store.NullTime(completed)
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+// DoneShards gives the indexes of a run that are worked off, in order.
+func (e *Engine) DoneShards(ctx context.Context, ref Ref, run string) ([]int, error) {
+	rows, err := e.store.Query(ctx, `SELECT idx FROM shards WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'done' ORDER BY idx`,
+		ref.Namespace, ref.Name, run)
+	if err != nil {
+		return nil, fmt.Errorf("reading the shards of run %s: %w", run, err)
+	}
+	defer rows.Close()
+	var done []int
+	for rows.Next() {
+		var idx int
+		if err := rows.Scan(&idx); err != nil {
+			return nil, fmt.Errorf("reading the shards of run %s: %w", run, err)
+		}
+		done = append(done, idx)
+	}
+	return done, rows.Err()
+}
+
+// MissedSlot is a slot that will not run.
+type MissedSlot struct {
+	Time   time.Time
+	Reason string
+}
+
+// LastMissed gives the latest slot that was missed, if any.
+func (e *Engine) LastMissed(ctx context.Context, ref Ref) (*MissedSlot, error) {
+	var at int64
+	var m MissedSlot
+	err := e.store.QueryRow(ctx, `SELECT slot_at, reason FROM slots WHERE ns = $1 AND scenario = $2 AND state = 'missed' ORDER BY slot_at DESC LIMIT 1`,
+		ref.Namespace, ref.Name).Scan(&at, &m.Reason)
+	if store.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the missed slots of scenario %s/%s: %w", ref.Namespace, ref.Name, err)
+	}
+	m.Time = store.Time(at)
+	return &m, nil
+}

@@ -1,0 +1,158 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dispatch
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+const (
+	// leaseFor is how long a shard stays with a worker that says nothing, on machine time. It bounds
+	// how long a crash delays what the dead process held.
+	leaseFor = 30 * time.Second
+	// renewEvery leaves room for two renewals that fail.
+	renewEvery = 10 * time.Second
+)
+
+// shard is a shard that this process holds.
+type shard struct {
+	lease
+	ref Ref
+	run string // empty for the stream
+	idx int
+}
+
+// claim takes open shards that nobody holds, at most n, and none of what skip says.
+func (e *Engine) claim(ctx context.Context, n int, skip func(shard) bool) ([]shard, error) {
+	var out []shard
+	err := e.store.Tx(ctx, func(tx *store.Tx) error {
+		out = nil
+		found, err := claimable(ctx, tx, n)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		for _, s := range found {
+			if len(out) == n || skip(s) {
+				continue
+			}
+			s.fence++
+			_, err := tx.Exec(ctx, `UPDATE shards SET holder = $2, lease_until = $3, fence = $4 WHERE id = $1`,
+				s.shard, e.holder, now.Add(leaseFor).UnixMilli(), s.fence)
+			if err != nil {
+				return fmt.Errorf("taking a shard: %w", err)
+			}
+			out = append(out, s)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming shards: %w", err)
+	}
+	return out, nil
+}
+
+func claimable(ctx context.Context, tx *store.Tx, n int) ([]shard, error) {
+	// More than can be taken, since some belong to scenarios that work on enough already.
+	rows, err := tx.Query(ctx, `SELECT id, ns, scenario, run, idx, fence FROM shards
+WHERE state = 'open' AND lease_until < $1 ORDER BY lease_until, created_at, idx LIMIT $2`+tx.Dialect().ForUpdateSkipLocked(),
+		time.Now().UnixMilli(), 8*n)
+	if err != nil {
+		return nil, fmt.Errorf("finding open shards: %w", err)
+	}
+	defer rows.Close()
+	var out []shard
+	for rows.Next() {
+		var s shard
+		if err := rows.Scan(&s.shard, &s.ref.Namespace, &s.ref.Name, &s.run, &s.idx, &s.fence); err != nil {
+			return nil, fmt.Errorf("reading open shards: %w", err)
+		}
+		if s.run == s.shard {
+			s.run = ""
+		}
+		out = append(out, s)
+	}
+	return out, rows.Err()
+}
+
+// renew keeps a shard for another while; false means that it went to somebody else.
+func (e *Engine) renew(ctx context.Context, s shard) (bool, error) {
+	return e.touch(ctx, `UPDATE shards SET lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
+		s.shard, s.fence, time.Now().Add(leaseFor).UnixMilli())
+}
+
+// release gives a shard back, to be taken again from then on.
+func (e *Engine) release(ctx context.Context, s shard, from time.Time) error {
+	_, err := e.touch(ctx, `UPDATE shards SET holder = '', lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
+		s.shard, s.fence, from.UnixMilli())
+	return err
+}
+
+// finish ends a shard all of whose messages have ended; false means that some have not.
+func (e *Engine) finish(ctx context.Context, s shard) (bool, error) {
+	return e.touch(ctx, `UPDATE shards SET state = 'done', holder = '' WHERE id = $1 AND fence = $2 AND state = 'open'
+  AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.shard = shards.id AND m.state IN ('planned', 'sending'))`,
+		s.shard, s.fence)
+}
+
+func (e *Engine) touch(ctx context.Context, query string, args ...any) (bool, error) {
+	res, err := e.store.Exec(ctx, query, args...)
+	if err != nil {
+		return false, fmt.Errorf("writing a shard's lease: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return n > 0, err
+}
+
+// Open lets the shards of a run be worked off, once its Job is there.
+func (e *Engine) Open(ctx context.Context, ref Ref, run string) error {
+	opened, err := e.touch(ctx, `UPDATE shards SET state = 'open' WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'held'`,
+		ref.Namespace, ref.Name, run)
+	if err != nil {
+		return fmt.Errorf("opening the shards of run %s: %w", run, err)
+	}
+	if opened {
+		e.Wake()
+	}
+	return nil
+}
+
+// completeRuns ends the runs all of whose shards are done, and says which.
+func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
+	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run FROM runs WHERE state = 'planned' AND NOT EXISTS (
+  SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`)
+	if err != nil {
+		return nil, fmt.Errorf("finding runs that are complete: %w", err)
+	}
+	defer rows.Close()
+	type key struct {
+		ref Ref
+		run string
+	}
+	var found []key
+	for rows.Next() {
+		var k key
+		if err := rows.Scan(&k.ref.Namespace, &k.ref.Name, &k.run); err != nil {
+			return nil, fmt.Errorf("finding runs that are complete: %w", err)
+		}
+		found = append(found, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("finding runs that are complete: %w", err)
+	}
+	var refs []Ref
+	for _, k := range found {
+		_, err := e.store.Exec(ctx, `UPDATE runs SET state = 'complete', completed_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'planned'`,
+			k.ref.Namespace, k.ref.Name, k.run, store.Millis(e.clock.Now()))
+		if err != nil {
+			return nil, fmt.Errorf("completing run %s: %w", k.run, err)
+		}
+		refs = append(refs, k.ref)
+	}
+	return refs, nil
+}
