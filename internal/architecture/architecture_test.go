@@ -58,7 +58,7 @@ func TestRoomsImportOnlyWhatComesBeforeThem(t *testing.T) {
 		}
 		for _, path := range imports(t, file) {
 			if imported := roomOf(path); imported != room && !slices.Contains(allowed, strings.TrimPrefix(imported, "internal/")) {
-				t.Errorf("%s: %s may not import %s: only %s", file, room, imported, strings.Join(allowed, ", "))
+				t.Errorf("%s: %s may not import %s: only %q", file, room, imported, allowed)
 			}
 		}
 		return nil
