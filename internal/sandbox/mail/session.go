@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/emersion/go-sasl"
 	"github.com/emersion/go-smtp"
@@ -118,13 +119,19 @@ func (s *session) Data(r io.Reader) error {
 		to = s.to[0]
 	}
 	return s.meet("data", to, func() error {
-		raw, err := io.ReadAll(r)
-		if err != nil {
+		// Mails come in by the thousand and differ in size; a buffer that has
+		// grown once spares each of them the growing.
+		buffer := buffers.Get().(*bytes.Buffer)
+		defer buffers.Put(buffer)
+		buffer.Reset()
+		if _, err := buffer.ReadFrom(r); err != nil {
 			return err
 		}
-		return s.accept(raw)
+		return s.accept(bytes.Clone(buffer.Bytes()))
 	})
 }
+
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func (s *session) accept(raw []byte) error {
 	key := messageID(raw)

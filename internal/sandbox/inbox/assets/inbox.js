@@ -63,7 +63,8 @@ async function refresh() {
     if (count) count.textContent = counts.messages;
   }
   document.querySelector('.count[data-channel=""]').textContent = total;
-  if (first || here.searchParams.has("before")) return;
+  // An older page stays as it is, and a search reads every mail anew.
+  if (first || here.searchParams.has("before") || here.searchParams.get("q")) return;
   const ask = new URL(here);
   ask.searchParams.set("list", "");
   const answer = await fetch(ask);
