@@ -15,6 +15,7 @@ import (
 // +kubebuilder:object:generate=false
 type LineMessage struct {
 	// type of the message object.
+	// +required
 	Type string `json:"type"`
 	// raw is the whole object as it was written.
 	Raw json.RawMessage `json:"-"`

@@ -23,7 +23,7 @@ import (
 
 func manifests(t *testing.T, file string) []*unstructured.Unstructured {
 	t.Helper()
-	text, err := os.ReadFile(file) //nolint:gosec // from our own testdata
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
