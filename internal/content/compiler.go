@@ -4,66 +4,82 @@
 package content
 
 import (
-	"context"
-	"encoding/json"
 	"errors"
-)
 
-// RawMessage is one of LINE's message objects.
-type RawMessage = json.RawMessage
+	"github.com/kaeru-dev/kaeru/internal/content/liquid"
+	"github.com/kaeru-dev/kaeru/internal/content/mjml"
+)
 
 // Limits bounds what a template may take. Zero fields have the defaults that are named.
 type Limits struct {
 	Output int // bytes of one rendered field, 512 KiB
-	Steps  int // tags, outputs and turns of loops in one render, 100,000
+	Steps  int // tags, outputs and turns of loops in the render of one field, 100,000
 }
 
 // Options are a Compiler's.
 type Options struct{ Limits Limits }
 
 // Compiler compiles templates. It is safe for concurrent use.
-type Compiler struct{ limits Limits }
-
-// NewCompiler makes a compiler. Close it when done.
-func NewCompiler(opts Options) *Compiler { return &Compiler{limits: opts.Limits} }
-
-// Close frees what compiling MJML took.
-func (c *Compiler) Close() error { return nil }
-
-var errUnfinished = errors.New("not compiled yet")
-
-// CompileEmail compiles a mail. What is wrong with it is an *Error.
-func (c *Compiler) CompileEmail(ctx context.Context, src EmailSource) (*Email, error) {
-	return nil, errUnfinished
+type Compiler struct {
+	limits liquid.Limits
+	mjml   *mjml.Compiler
 }
 
-// CompileLine compiles LINE message objects. What is wrong with them is an *Error.
-func (c *Compiler) CompileLine(messages []RawMessage) (*Line, error) { return nil, errUnfinished }
-
-// CompileSMS compiles a text message. What is wrong with it is an *Error.
-func (c *Compiler) CompileSMS(text string) (*SMS, error) { return nil, errUnfinished }
-
-// Email is a compiled mail.
-type Email struct{}
-
-// Render makes the mail for one customer. It fails with *MissingValueError where the customer lacks
-// what the template needs, and with *Error where the template does not work out for them.
-func (e *Email) Render(ctx context.Context, data *Data, links Links) (Mail, error) {
-	return Mail{}, errUnfinished
+// NewCompiler makes a compiler, which takes nothing until MJML is compiled. Close it when done.
+func NewCompiler(opts Options) *Compiler {
+	limits := liquid.Limits{Output: opts.Limits.Output, Steps: opts.Limits.Steps}
+	if limits.Output == 0 {
+		limits.Output = 512 << 10
+	}
+	if limits.Steps == 0 {
+		limits.Steps = 100_000
+	}
+	return &Compiler{limits: limits, mjml: mjml.New()}
 }
 
-// Line is a compiled push.
-type Line struct{}
+// Close frees what compiling MJML took. What is compiled can still be rendered.
+func (c *Compiler) Close() error { return c.mjml.Close() }
 
-// Render makes the push for one customer; its errors are as Email's.
-func (l *Line) Render(ctx context.Context, data *Data, links Links) (LinePush, error) {
-	return LinePush{}, errUnfinished
+// template is a field's, with the name it has in messages about it.
+type template struct {
+	*liquid.Template
+	field string
+	// lines says that line numbers are those of the source as it was written.
+	lines bool
 }
 
-// SMS is a compiled text message.
-type SMS struct{}
+// text compiles a field that is written as it is.
+func (c *Compiler) text(field, source string) (*template, error) {
+	t, err := liquid.Compile(source, liquid.Options{Limits: c.limits})
+	if err != nil {
+		return nil, fieldError(field, err, true)
+	}
+	return &template{Template: t, field: field, lines: true}, nil
+}
 
-// Render makes the text for one customer; its errors are as Email's.
-func (s *SMS) Render(ctx context.Context, data *Data, links Links) (Text, error) {
-	return Text{}, errUnfinished
+// address compiles a field that is an address and goes through Links.
+func (c *Compiler) address(field, source string) (*template, error) {
+	if _, err := c.text(field, source); err != nil {
+		return nil, err
+	}
+	t, err := liquid.Compile(liquid.LinkStart+source+liquid.LinkEnd, liquid.Options{Marks: true, Limits: c.limits})
+	if err != nil {
+		return nil, fieldError(field, err, true)
+	}
+	return &template{Template: t, field: field, lines: true}, nil
+}
+
+// fieldError says which field an error of a template's is about.
+func fieldError(field string, err error, lines bool) error {
+	var e *liquid.Error
+	var missing *liquid.MissingError
+	switch {
+	case errors.As(err, &missing):
+		return &MissingValueError{Field: field, Path: missing.Path}
+	case errors.As(err, &e) && lines:
+		return &Error{Field: field, Line: e.Line, Message: e.Message}
+	case errors.As(err, &e):
+		return &Error{Field: field, Message: e.Message}
+	}
+	return err
 }

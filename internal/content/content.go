@@ -9,7 +9,10 @@
 // budget of steps and bytes (Limits).
 package content
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
 // Data is what templates read. Values are what JSON knows (string, bool, numbers, []any,
 // map[string]any) and time.Time, money.Amount. A nil value is an absent one. Render changes none
@@ -43,7 +46,7 @@ type Mail struct {
 
 // LinePush is what one push carries.
 type LinePush struct {
-	Messages []RawMessage
+	Messages []json.RawMessage
 	// Short are the links in the messages' texts. They are to be stored before the push is sent.
 	Short []ShortLink
 }

@@ -9,7 +9,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Links is what the links of one message are made with.
+// Links is what the links of one message are made with. Without a Signer, as in a preview, addresses
+// stay as they are written and templates have no links.unsubscribe.
 type Links struct {
 	Signer    *Signer
 	Namespace string
@@ -54,7 +55,7 @@ func (l Links) track(target string, index int) string {
 }
 
 func (l Links) trackable(target string) bool {
-	return l.Clicks && isHTTP(target) && len(target) <= maxTarget && !l.ours(target)
+	return l.Clicks && l.Signer != nil && isHTTP(target) && len(target) <= maxTarget && !l.ours(target)
 }
 
 func (l Links) ours(target string) bool {

@@ -205,7 +205,7 @@ func TestCompileRefuses(t *testing.T) {
 		"a link left open":       LinkStart + "a",
 		"a link in a link":       LinkStart + LinkStart + LinkEnd + LinkEnd,
 	} {
-		if _, err := Compile(source, Options{Marks: true, Limits: limits}); err == nil || !strings.Contains(err.Error(), "href") {
+		if _, err := Compile(source, Options{Marks: true, Limits: limits}); err == nil || !strings.Contains(err.Error(), "an address must") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -178,7 +178,7 @@ type jump signal
 
 func (j jump) render(*renderer) (signal, error) { return signal(j), nil }
 
-// link is the value of an href: see Marks.
+// link is an address, such as the value of an href: see LinkStart.
 type link struct {
 	body  []node
 	index int
@@ -193,7 +193,11 @@ func (l *link) render(r *renderer) (signal, error) {
 		return none, err
 	}
 	address := r.env.Link(string(r.out[start:]), l.index)
-	r.out = appendEscaped(r.out[:start], address)
+	if r.escape {
+		r.out = appendEscaped(r.out[:start], address)
+	} else {
+		r.out = append(r.out[:start], address...)
+	}
 	return sig, r.checkOutput()
 }
 
@@ -208,6 +212,8 @@ func (pixel) render(r *renderer) (signal, error) {
 	return none, r.checkOutput()
 }
 
+// unescapeAll turns markup into what it says: an address is put together as it is meant, and escaped
+// as a whole.
 func unescapeAll(nodes []node) {
 	for i, n := range nodes {
 		switch n := n.(type) {

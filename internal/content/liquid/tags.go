@@ -66,7 +66,7 @@ func (c *compiler) line() int {
 	return 1
 }
 
-const crossedLink = "an href must begin and end between the same tags: put if and for around the whole address or inside of it"
+const crossedLink = "an address must begin and end between the same tags: put if and for around the whole address or inside of it"
 
 func unexpected(t *parser.Token) string {
 	if t.Name == tagLink || t.Name == tagEndLink {
@@ -315,7 +315,9 @@ func (c *compiler) link(t *parser.Token) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	unescapeAll(body)
+	if c.escape {
+		unescapeAll(body)
+	}
 	l.body = body
 	return l, nil
 }
