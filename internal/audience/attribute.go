@@ -1,0 +1,94 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// columns are the names of attributes that the customer's row has columns for.
+var columns = map[string]bool{"id": true, "email": true, "phone": true, "line_user_id": true}
+
+func (s *statement) attribute(c *v1alpha1.AttributeCondition, path string) (predicate, error) {
+	if strings.ContainsAny(c.Name, `"\`) {
+		return predicate{}, &Invalid{path + ".name", `no attribute's name has a " or a \: remove it`}
+	}
+	text := s.attributeText(c.Name)
+	switch {
+	case len(c.In) > 0:
+		return when(s.among(text, c.In)), nil
+	case len(c.NotIn) > 0:
+		return when("NOT (" + s.among(text, c.NotIn) + ")"), nil
+	case c.AtLeast != nil || c.AtMost != nil:
+		return s.attributeNumber(c, text, path)
+	case c.Before != "" || c.After != "":
+		return s.attributeDate(c, text, path)
+	case c.Presence == v1alpha1.AttributePresent:
+		return predicate{text + " IS NOT NULL", text + " IS NULL"}, nil
+	case c.Presence == v1alpha1.AttributeAbsent:
+		return predicate{text + " IS NULL", text + " IS NOT NULL"}, nil
+	case c.AnniversaryWithin != "":
+		return s.anniversary(c, text, path)
+	}
+	return predicate{}, &Invalid{path, "set exactly one of in, notIn, atLeast/atMost, before/after, presence, anniversaryWithin"}
+}
+
+// attributeText is an attribute as text. It is NULL where it is absent or empty, which is the same.
+func (s *statement) attributeText(name string) string {
+	if columns[name] {
+		return "NULLIF(" + s.customer(name) + ", '')"
+	}
+	key := s.env.Dialect.JSONKey(name)
+	return "NULLIF(" + s.env.Dialect.JSONText(s.customer("attributes"), s.bind(named{"text", key}, constant(key))) + ", '')"
+}
+
+func (s *statement) attributeNumber(c *v1alpha1.AttributeCondition, text, path string) (predicate, error) {
+	number := s.asNumber(text)
+	var parts []string
+	for _, side := range []struct {
+		name, operator string
+		limit          *intstr.IntOrString
+	}{{"atLeast", ">=", c.AtLeast}, {"atMost", "<=", c.AtMost}} {
+		if side.limit == nil {
+			continue
+		}
+		limit := v1alpha1.Number(side.limit)
+		if !numberForm.MatchString(limit) {
+			return predicate{}, &Invalid{path + "." + side.name, "is not a number such as 20 or \"-0.5\""}
+		}
+		parts = append(parts, fmt.Sprintf("%s %s %s", number, side.operator, s.numeric(limit)))
+	}
+	return when(strings.Join(parts, " AND ")), nil
+}
+
+// numberForm is what is taken as a number in an attribute, be it written as a number or as text. The
+// lengths keep PostgreSQL from failing on what it could not hold.
+const numberPattern = `^-?[0-9]{1,100}([.][0-9]{1,100})?$`
+
+var numberForm = regexp.MustCompile(numberPattern)
+
+// asNumber is a text as a number, NULL where it is none.
+func (s *statement) asNumber(text string) string {
+	if s.env.Dialect == store.SQLite {
+		return "kaeru_number(" + text + ")"
+	}
+	return "(CASE WHEN " + text + " ~ '" + numberPattern + "' THEN CAST(" + text + " AS NUMERIC) END)"
+}
+
+// numeric is a number to compare with asNumber.
+func (s *statement) numeric(limit string) string {
+	if s.env.Dialect == store.SQLite {
+		v, _ := strconv.ParseFloat(limit, 64) // its form was checked, and as large as it may be, it has a value
+		return s.placeholder("real", v)
+	}
+	return "CAST(" + s.placeholder("numeric", limit) + " AS NUMERIC)"
+}

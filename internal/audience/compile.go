@@ -1,0 +1,153 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+)
+
+// Compile makes a statement of a match. The error is an Unsupported or an Invalid.
+func Compile(match v1alpha1.Match, env Env) (*Query, error) {
+	s := &statement{env: env, bound: make(map[any]int), buyersOnly: needsOrder(match)}
+	s.text(env.Namespace) // $1
+	const path = "spec.match"
+	var where []string
+	if len(match.All)+len(match.Any)+len(match.None) == 0 {
+		return nil, &Invalid{path, "give at least one of all, any, none"}
+	}
+	for i := range match.All {
+		p, err := s.nested(&match.All[i], fmt.Sprintf("%s.all[%d]", path, i))
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, p.holds)
+	}
+	var alternatives []predicate
+	for i := range match.Any {
+		p, err := s.nested(&match.Any[i], fmt.Sprintf("%s.any[%d]", path, i))
+		if err != nil {
+			return nil, err
+		}
+		alternatives = append(alternatives, p)
+	}
+	if len(alternatives) > 0 {
+		where = append(where, anyOf(alternatives).holds)
+	}
+	for i := range match.None {
+		p, err := s.nested(&match.None[i], fmt.Sprintf("%s.none[%d]", path, i))
+		if err != nil {
+			return nil, err
+		}
+		where = append(where, p.fails)
+	}
+	query, base := s.sql(where)
+	return &Query{SQL: query, BaseSQL: base, args: s.args}, nil
+}
+
+// predicate is a condition in SQL. Where a condition holds, holds is true, and fails is not; where it
+// does not, fails is true, and holds is false or NULL.
+type predicate struct{ holds, fails string }
+
+// when is the predicate that an expression makes which may be NULL.
+func when(expression string) predicate {
+	return predicate{"(" + expression + ")", "(" + expression + ") IS NOT TRUE"}
+}
+
+var always, never = predicate{"TRUE", "FALSE"}, predicate{"FALSE", "TRUE"}
+
+func (p predicate) not() predicate { return predicate{p.fails, p.holds} }
+
+func allOf(parts []predicate) predicate {
+	return predicate{join(parts, true, " AND "), join(parts, false, " OR ")}
+}
+func anyOf(parts []predicate) predicate {
+	return predicate{join(parts, true, " OR "), join(parts, false, " AND ")}
+}
+
+func join(parts []predicate, holds bool, operator string) string {
+	texts := make([]string, len(parts))
+	for i, p := range parts {
+		texts[i] = p.fails
+		if holds {
+			texts[i] = p.holds
+		}
+	}
+	if len(texts) == 1 {
+		return texts[0]
+	}
+	return "(" + strings.Join(texts, operator) + ")"
+}
+
+func (s *statement) nested(c *v1alpha1.NestedCondition, path string) (predicate, error) {
+	switch {
+	case len(c.AnyOf) > 0:
+		parts, err := s.group(c.AnyOf, path+".anyOf")
+		return anyOf(parts), err
+	case len(c.AllOf) > 0:
+		parts, err := s.group(c.AllOf, path+".allOf")
+		return allOf(parts), err
+	}
+	return s.condition(&c.Condition, path)
+}
+
+func (s *statement) group(conditions []v1alpha1.Condition, path string) ([]predicate, error) {
+	parts := make([]predicate, len(conditions))
+	for i := range conditions {
+		p, err := s.condition(&conditions[i], fmt.Sprintf("%s[%d]", path, i))
+		if err != nil {
+			return nil, err
+		}
+		parts[i] = p
+	}
+	return parts, nil
+}
+
+func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, error) {
+	switch {
+	case c.Attribute != nil:
+		return s.attribute(c.Attribute, path+".attribute")
+	case c.Orders != nil:
+		return s.orders(c.Orders, path+".orders")
+	case c.Spend != nil:
+		return s.spend(c.Spend, path+".spend")
+	case c.FirstOrder != nil:
+		return s.age(c.FirstOrder, "first_order_at", path+".firstOrder")
+	case c.LastOrder != nil:
+		return s.age(c.LastOrder, "last_order_at", path+".lastOrder")
+	case c.Lifecycle != nil:
+		return s.lifecycle(c.Lifecycle, path+".lifecycle")
+	case c.Reachable != nil:
+		return s.reachable(c.Reachable, path+".reachable")
+	case c.Segment != nil:
+		return s.segment(c.Segment), nil
+	}
+	if name := later(c); name != "" {
+		return predicate{}, &Unsupported{path + "." + name}
+	}
+	return predicate{}, &Invalid{path, "set one condition"}
+}
+
+// later names a condition that is in the API and not built yet.
+func later(c *v1alpha1.Condition) string {
+	switch {
+	case c.Event != nil:
+		return "event"
+	case c.RFM != nil:
+		return "rfm"
+	case c.Subscription != nil:
+		return "subscription"
+	case c.Engagement != nil:
+		return "engagement"
+	case c.Replenishment != nil:
+		return "replenishment"
+	case c.Favourite != nil:
+		return "favourite"
+	case c.Expression != "":
+		return "expression"
+	}
+	return ""
+}

@@ -1,0 +1,128 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/schedule"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// duration reads a length of time. What is longer than can be held, 292 years, is as long as ever.
+func duration(d v1alpha1.Duration, path string) (time.Duration, error) {
+	if _, err := v1alpha1.ParseDuration(string(d)); err != nil {
+		return 0, &Invalid{path, err.Error()}
+	}
+	v, err := schedule.ParseDuration(string(d))
+	if err != nil {
+		return math.MaxInt64, nil
+	}
+	return v, nil
+}
+
+// age compares a moment of the customer's metrics. Who never ordered has none, and never matches.
+func (s *statement) age(c *v1alpha1.AgeCondition, column, path string) (predicate, error) {
+	if c.OlderThan != "" {
+		d, err := duration(c.OlderThan, path+".olderThan")
+		return when(s.metric(column) + " <= " + s.before(d)), err
+	}
+	d, err := duration(c.Within, path+".within")
+	return when(s.metric(column) + " > " + s.before(d)), err
+}
+
+func (s *statement) lifecycle(c *v1alpha1.LifecycleCondition, path string) (predicate, error) {
+	dormantAfter := c.DormantAfterOr(s.env.Shop.DormantAfter)
+	if c.DormantAfter != "" {
+		var err error
+		if dormantAfter, err = duration(c.DormantAfter, path+".dormantAfter"); err != nil {
+			return predicate{}, err
+		}
+	}
+	var alternatives []string
+	for i, stage := range c.In {
+		text := s.stage(stage, dormantAfter)
+		if text == "" {
+			return predicate{}, &Invalid{fmt.Sprintf("%s.in[%d]", path, i), "there is no such stage"}
+		}
+		alternatives = append(alternatives, text)
+	}
+	if len(alternatives) == 0 {
+		return predicate{}, &Invalid{path + ".in", "name at least one stage"}
+	}
+	return when(strings.Join(alternatives, " OR ")), nil
+}
+
+// stage is a condition that holds in a stage, and "" for one that there is not.
+func (s *statement) stage(stage v1alpha1.LifecycleStage, dormantAfter time.Duration) string {
+	last := s.metric("last_order_at")
+	// Where the order before the last is so far back, the customer was dormant in between. With one
+	// order there is none before it, which is NULL: neither back nor near.
+	gap := func(compare string) string {
+		return " AND " + s.metric("previous_order_at") + compare + last + " - " + s.number(dormantAfter.Milliseconds())
+	}
+	switch stage {
+	case v1alpha1.StageProspect:
+		return last + " IS NULL"
+	case v1alpha1.StageDormant:
+		return last + " <= " + s.before(dormantAfter)
+	}
+	awake := last + " > " + s.before(dormantAfter)
+	switch stage {
+	case v1alpha1.StageReactivated:
+		return awake + gap(" <= ")
+	case v1alpha1.StageFirst:
+		return awake + " AND " + s.metric("orders") + " = 1"
+	case v1alpha1.StageSecond:
+		return awake + " AND " + s.metric("orders") + " = 2" + gap(" > ")
+	case v1alpha1.StageRepeat:
+		return awake + " AND " + s.metric("orders") + " >= 3" + gap(" > ")
+	}
+	return ""
+}
+
+// addressColumns are where the addresses of a kind of channel are.
+var addressColumns = map[v1alpha1.ChannelType]string{
+	v1alpha1.ChannelEmail: "email", v1alpha1.ChannelLine: "line_user_id", v1alpha1.ChannelSMS: "phone",
+}
+
+func (s *statement) reachable(c *v1alpha1.ReachableCondition, path string) (predicate, error) {
+	var parts []predicate
+	for i, channel := range c.Channels {
+		column, ok := addressColumns[channel]
+		if !ok {
+			return predicate{}, &Invalid{fmt.Sprintf("%s.channels[%d]", path, i), "there is no such channel"}
+		}
+		address, kind := s.customer(column), s.text(string(channel))
+		parts = append(parts, when(fmt.Sprintf(`%[1]s <> ''
+    AND EXISTS (SELECT 1 FROM consents k WHERE k.ns = $1 AND k.customer_id = c.id AND k.channel = %[2]s AND k.state = %[3]s)
+    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.ns = $1 AND x.channel = %[2]s AND x.address = %[1]s)`,
+			address, kind, s.text(store.ConsentGranted))))
+	}
+	switch {
+	case len(parts) == 0:
+		return predicate{}, &Invalid{path + ".channels", "name at least one channel"}
+	case c.ModeOrDefault() == v1alpha1.ReachableAll:
+		return allOf(parts), nil
+	}
+	return anyOf(parts), nil
+}
+
+func (s *statement) segment(c *v1alpha1.LocalReference) predicate {
+	return s.member("SELECT o.customer_id FROM memberships o WHERE o.ns = $1 AND o.segment = " + s.text(string(c.Name)))
+}
+
+// member holds of the customers whom a subquery of one column, customer_id, selects.
+func (s *statement) member(query string) predicate {
+	in := s.id() + " IN (" + query + ")"
+	if s.env.Dialect == store.SQLite {
+		return predicate{in, s.id() + " NOT IN (" + query + ")"}
+	}
+	// PostgreSQL makes an anti-join of NOT EXISTS, and nothing good of NOT IN.
+	return predicate{in, "NOT EXISTS (SELECT 1 FROM (" + query + ") x WHERE x.customer_id = " + s.id() + ")"}
+}

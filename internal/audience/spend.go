@@ -1,0 +1,148 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/money"
+)
+
+// limits are the smallest and the largest amount that match; nil is none.
+type limits struct{ atLeast, atMost *int64 }
+
+func spendLimits(c *v1alpha1.SpendCondition, path string) (limits, error) {
+	var l limits
+	for _, side := range []struct {
+		name  string
+		value *intstr.IntOrString
+		limit **int64
+	}{{"atLeast", c.AtLeast, &l.atLeast}, {"atMost", c.AtMost, &l.atMost}} {
+		if side.value == nil {
+			continue
+		}
+		amount, err := money.FromIntOrString(side.value)
+		if err != nil {
+			return limits{}, &Invalid{path + "." + side.name, err.Error()}
+		}
+		v := int64(amount)
+		*side.limit = &v
+	}
+	if l.atLeast == nil && l.atMost == nil {
+		return limits{}, &Invalid{path, "set exactly one of atLeast/atMost, topPercent, bottomPercent"}
+	}
+	return l, nil
+}
+
+func (l limits) contain(v int64) bool {
+	return (l.atLeast == nil || v >= *l.atLeast) && (l.atMost == nil || v <= *l.atMost)
+}
+
+// inside and outside compare an amount with the limits.
+func (l limits) inside(s *statement, amount string) string {
+	return l.compare(s, amount, " >= ", " <= ", " AND ")
+}
+
+func (l limits) outside(s *statement, amount string) string {
+	return l.compare(s, amount, " < ", " > ", " OR ")
+}
+
+func (l limits) compare(s *statement, amount, least, most, operator string) string {
+	var parts []string
+	if l.atLeast != nil {
+		parts = append(parts, amount+least+s.number(*l.atLeast))
+	}
+	if l.atMost != nil {
+		parts = append(parts, amount+most+s.number(*l.atMost))
+	}
+	return strings.Join(parts, operator)
+}
+
+func (s *statement) spend(c *v1alpha1.SpendCondition, path string) (predicate, error) {
+	if c.TopPercent != nil || c.BottomPercent != nil {
+		return s.spendRank(c, path)
+	}
+	l, err := spendLimits(c, path)
+	if err != nil {
+		return predicate{}, err
+	}
+	if c.Within == "" && c.Where == nil {
+		if !l.contain(0) {
+			return when(l.inside(s, s.spendOf(c))), nil
+		}
+		if s.buyersOnly && c.OfOrDefault() == v1alpha1.SpendTotal {
+			return when(l.inside(s, s.spendOf(c))), nil
+		}
+		return when(l.inside(s, "COALESCE("+s.spendOf(c)+", 0)")), nil
+	}
+	which, err := s.matchingOrders(c.Within, c.Where, path)
+	if err != nil {
+		return predicate{}, err
+	}
+	query := "SELECT o.customer_id FROM " + which + " GROUP BY o.customer_id HAVING "
+	if l.contain(0) {
+		// Who has no such order spent nothing, so those who do not match are the ones to find.
+		return s.member(query + l.outside(s, orderSum(c))).not(), nil
+	}
+	return s.member(query + l.inside(s, orderSum(c))), nil
+}
+
+// spendOf is what a customer spent, of all orders, NULL where there is none to divide by.
+func (s *statement) spendOf(c *v1alpha1.SpendCondition) string {
+	return spendColumn(c, s.metric("spend"), s.metric("orders"))
+}
+
+func spendColumn(c *v1alpha1.SpendCondition, spend, orders string) string {
+	if c.OfOrDefault() == v1alpha1.SpendAverage {
+		return spend + " / NULLIF(" + orders + ", 0)"
+	}
+	return spend
+}
+
+// orderSum is what a customer spent, of a group of orders o.
+func orderSum(c *v1alpha1.SpendCondition) string {
+	// PostgreSQL sums into a numeric, and would then divide with a fraction.
+	const sum = "CAST(SUM(o.total) AS BIGINT)"
+	if c.OfOrDefault() == v1alpha1.SpendAverage {
+		return sum + " / COUNT(*)"
+	}
+	return sum
+}
+
+// spendRank compares with the amount at the rank where the percentage ends, which the statement
+// looks up once. Who spent the same as the last one within it has the same rank, and is within it.
+func (s *statement) spendRank(c *v1alpha1.SpendCondition, path string) (predicate, error) {
+	percent, name, order, compare := c.TopPercent, "topPercent", "DESC", ">="
+	if percent == nil {
+		percent, name, order, compare = c.BottomPercent, "bottomPercent", "ASC", "<="
+	}
+	// In 1/10,000 of a percent, of which a million make the whole.
+	share, err := money.FromIntOrString(percent)
+	if err != nil {
+		return predicate{}, &Invalid{path + "." + name, err.Error()}
+	}
+	if share <= 0 || share > 100*money.Unit {
+		return predicate{}, &Invalid{path + "." + name, "lies above 0 and at most at 100"}
+	}
+	cut := func(amount, from string) string {
+		// The rank is rounded up; the offset is one less. Without anybody it is 0, and the cut NULL.
+		return fmt.Sprintf("(SELECT %[1]s FROM %[2]s ORDER BY %[1]s %[3]s LIMIT 1 OFFSET (SELECT (%[4]s * COUNT(*) - 1) / 1000000 FROM %[2]s))",
+			amount, from, order, s.number(int64(share)))
+	}
+	if c.Within == "" && c.Where == nil {
+		amount := s.spendOf(c)
+		cutPoint := cut(spendColumn(c, "b.spend", "b.orders"), "metrics b WHERE b.ns = $1 AND b.orders > 0")
+		return when(fmt.Sprintf("%s > 0 AND %s %s %s", s.metric("orders"), amount, compare, cutPoint)), nil
+	}
+	which, err := s.matchingOrders(c.Within, c.Where, path)
+	if err != nil {
+		return predicate{}, err
+	}
+	table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id")
+	return s.member(fmt.Sprintf("SELECT b.customer_id FROM %s b WHERE b.amount %s %s", table, compare, cut("b.amount", table+" b"))), nil
+}
