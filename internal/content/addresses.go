@@ -16,12 +16,25 @@ var schemes = map[string]bool{"mailto": true, "tel": true, "sms": true, "line": 
 func (m *message) link(address string, index int) string {
 	address = strings.TrimSpace(address)
 	if isHTTP(address) {
-		return m.links.track(address, index)
+		return m.track(address, index)
 	}
 	if end := strings.IndexAny(address, ":/?#"); end >= 0 && address[end] == ':' && !schemes[strings.ToLower(address[:end])] {
 		return "#"
 	}
 	return address
+}
+
+// track makes one link of one address: what stands in the HTML and in the text is the same.
+func (m *message) track(address string, index int) string {
+	if known, ok := m.tracked[address]; ok {
+		return known
+	}
+	if m.tracked == nil {
+		m.tracked = map[string]string{}
+	}
+	link := m.links.track(address, index)
+	m.tracked[address] = link
+	return link
 }
 
 // rewrite replaces the addresses in a rendered text. An address that begins in what a customer has
@@ -44,6 +57,9 @@ func rewrite(res liquid.Result, replace func(address string, index int) string) 
 		from = end
 		if strings.HasSuffix(text[start:end], "//") {
 			continue
+		}
+		if at == 0 {
+			b.Grow(len(text) + len(text)/2)
 		}
 		b.WriteString(text[at:start])
 		b.WriteString(replace(text[start:end], index))

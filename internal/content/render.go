@@ -15,7 +15,9 @@ type message struct {
 	ctx   context.Context
 	env   liquid.Env
 	links Links
-	own   bool // links.… are in env, at full length
+	// tracked holds the links by their addresses.
+	tracked map[string]string
+	own     bool // links.… are in env, at full length
 	// short says that addresses have to be short, and collects them.
 	short bool
 	rows  []ShortLink

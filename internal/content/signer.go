@@ -4,14 +4,17 @@
 package content
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 )
@@ -58,7 +61,30 @@ var ErrToken = errors.New("the link is not valid")
 // Signer makes and verifies the tokens of tracked links.
 type Signer struct {
 	publicURL string
-	keys      [][]byte
+	keys      []signingKey
+}
+
+// signingKey keeps hashes that have taken in the key already, which is most of the work of signing
+// something short.
+type signingKey struct {
+	hashes *sync.Pool
+}
+
+func newSigningKey(key []byte) signingKey {
+	key = bytes.Clone(key)
+	return signingKey{&sync.Pool{New: func() any { return hmac.New(sha256.New, key) }}}
+}
+
+func (k signingKey) sum(parts ...[]byte) [sha256.Size]byte {
+	h := k.hashes.Get().(hash.Hash)
+	defer k.hashes.Put(h)
+	h.Reset()
+	for _, p := range parts {
+		h.Write(p)
+	}
+	var sum [sha256.Size]byte
+	h.Sum(sum[:0])
+	return sum
 }
 
 // NewSigner makes a signer for links below publicURL. The first key signs, all of them verify, so
@@ -71,12 +97,14 @@ func NewSigner(publicURL string, keys ...[]byte) (*Signer, error) {
 	if len(keys) == 0 {
 		return nil, errors.New("signing links needs a key")
 	}
+	s := &Signer{publicURL: strings.TrimRight(publicURL, "/")}
 	for _, k := range keys {
 		if len(k) < minKeySize {
 			return nil, fmt.Errorf("signing key of %d bytes is too short: use %d or more", len(k), minKeySize)
 		}
+		s.keys = append(s.keys, newSigningKey(k))
 	}
-	return &Signer{publicURL: strings.TrimRight(publicURL, "/"), keys: keys}, nil
+	return s, nil
 }
 
 // PublicURL is the address that links stand below, without a slash at its end.
@@ -152,12 +180,9 @@ func parsePayload(kind Kind, b []byte) (Claims, error) {
 }
 
 // mac keeps the kinds apart: the same payload has another sum as another kind.
-func mac(key []byte, kind Kind, payload []byte) []byte {
-	h := hmac.New(sha256.New, key)
-	h.Write([]byte("kaeru link v1 "))
-	h.Write([]byte{byte(kind), 0})
-	h.Write(payload)
-	return h.Sum(make([]byte, 0, sha256.Size))[:macSize]
+func mac(key signingKey, kind Kind, payload []byte) []byte {
+	sum := key.sum([]byte("kaeru link v1 "), []byte{byte(kind), 0}, payload)
+	return sum[:macSize]
 }
 
 func (s *Signer) link(kind Kind, c Claims) (string, error) {
@@ -172,13 +197,9 @@ func (s *Signer) link(kind Kind, c Claims) (string, error) {
 // rendered again, after a crash, holds the same code and its rows the same keys; it is keyed, so
 // that codes cannot be guessed.
 func (s *Signer) shortCode(namespace string, message uuid.UUID, kind Kind, target string) string {
-	h := hmac.New(sha256.New, s.keys[0])
-	h.Write([]byte("kaeru short link v1 "))
-	h.Write([]byte{byte(kind), byte(len(namespace))})
-	h.Write([]byte(namespace))
-	h.Write(message[:])
-	h.Write([]byte(target))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:9])
+	sum := s.keys[0].sum([]byte("kaeru short link v1 "), []byte{byte(kind), byte(len(namespace))}, []byte(namespace),
+		message[:], []byte(target))
+	return base64.RawURLEncoding.EncodeToString(sum[:9])
 }
 
 func isHTTP(address string) bool {

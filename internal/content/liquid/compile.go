@@ -33,7 +33,6 @@ type Template struct {
 	nodes  []node
 	escape bool
 	limits Limits
-	size   int
 	used   map[string]bool
 }
 
@@ -86,12 +85,10 @@ func Compile(source string, o Options) (*Template, error) {
 	if end != nil {
 		return nil, errorf(end.SourceLoc.LineNo, "%s", unexpected(end))
 	}
-	limits := o.Limits
 	return &Template{
 		nodes:  nodes,
 		escape: o.Escape,
-		limits: limits,
-		size:   len(source) + len(source)/4 + 64,
+		limits: o.Limits,
 		used:   c.scope.used,
 	}, nil
 }

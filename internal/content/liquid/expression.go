@@ -15,6 +15,8 @@ type expression struct {
 	eval expressions.Expression
 	// plain is set where the expression is a path alone, which needs no evaluator.
 	plain []string
+	// chain is set where the library is not needed either.
+	chain *chain
 	// needs are the paths that must have a value for the result to be whole.
 	needs [][]string
 	text  string
@@ -48,6 +50,7 @@ func (c *compiler) expression(source string, line int) (*expression, analysis, e
 	if p, ok := a.plain(len(lexemes)); ok {
 		e.plain = p.names
 	}
+	e.chain = newChain(lexemes, a)
 	if !a.uses("default") {
 		for _, p := range a.paths {
 			if !p.open {

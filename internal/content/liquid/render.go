@@ -6,6 +6,7 @@ package liquid
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/osteele/liquid/expressions"
@@ -55,14 +56,21 @@ type renderer struct {
 	linkStart int // in a link, where its address begins in out; else -1
 }
 
+// buffers are what renders write into before they know how long the text is.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxKept is the largest buffer that waits for another use.
+const maxKept = 256 << 10
+
 // Render makes the text for env. Its errors are *Error, *MissingError or the context's.
 func (t *Template) Render(ctx context.Context, env *Env) (res Result, err error) {
 	vars := make(map[string]any, len(env.Vars)+2)
 	for k, v := range env.Vars {
 		vars[k] = v
 	}
+	buffer := buffers.Get().(*[]byte)
 	r := &renderer{
-		out:       make([]byte, 0, t.size),
+		out:       (*buffer)[:0],
 		limits:    t.limits,
 		ctx:       ctx,
 		vars:      vars,
@@ -73,6 +81,10 @@ func (t *Template) Render(ctx context.Context, env *Env) (res Result, err error)
 	// The library's evaluator is not sealed against all values. What it throws may hold data, so
 	// the message is ours.
 	defer func() {
+		if cap(r.out) <= maxKept {
+			*buffer = r.out
+			buffers.Put(buffer)
+		}
 		if p := recover(); p != nil {
 			res, err = Result{}, errorf(1, "the template fails on this customer's values")
 		}
@@ -121,16 +133,12 @@ func (r *renderer) literal(s string) error {
 // value is what an output shows. A value that is absent without a default is an error even where a
 // filter would make something of it, such as "様" of no name.
 func (r *renderer) value(e *expression) (any, error) {
-	if e.plain != nil {
-		if v, ok := r.lookup(e.plain); ok {
-			return v, nil
+	if e.plain == nil {
+		if err := r.require(e); err != nil {
+			return nil, err
 		}
-		return r.run(e.eval, e.line)
 	}
-	if err := r.require(e); err != nil {
-		return nil, err
-	}
-	return r.run(e.eval, e.line)
+	return r.evaluate(e)
 }
 
 func (r *renderer) require(e *expression) error {
@@ -166,6 +174,10 @@ func (r *renderer) evaluate(e *expression) (any, error) {
 	if e.plain != nil {
 		if v, ok := r.lookup(e.plain); ok {
 			return v, nil
+		}
+	} else if e.chain != nil {
+		if v, ok, err := r.chain(e); ok {
+			return v, err
 		}
 	}
 	return r.run(e.eval, e.line)
