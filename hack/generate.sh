@@ -13,10 +13,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 crds=config/crd/bases
 role=config/rbac/role.yaml
 chart_crds=charts/kaeru/templates/crds
+chart_role=charts/kaeru/files/role.yaml # the chart's template reads its rules
 reference=docs/api.md
 
 if [[ ${1:-} == --list ]]; then
-  printf '%s\n' api/*/zz_generated.deepcopy.go "$crds" "$role" "$chart_crds" "$reference"
+  printf '%s\n' api/*/zz_generated.deepcopy.go "$crds" "$role" "$chart_role" "$chart_crds" "$reference"
   exit
 fi
 
@@ -36,6 +37,8 @@ cp "$fresh"/*.yaml "$crds/"
 mkdir -p "$(dirname "$role")"
 "$controller_gen" rbac:roleName=kaeru-manager-role,headerFile=hack/boilerplate.yaml.txt \
   paths=./controllers/... output:rbac:dir="$(dirname "$role")"
+mkdir -p "$(dirname "$chart_role")"
+cp "$role" "$chart_role"
 
 # In the chart the CRDs are templates: they can be left out, are upgraded with it, and stay when it
 # is uninstalled, as deleting them would delete every Segment and Scenario. What looks like a Helm
