@@ -261,7 +261,8 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 			e.id, e.lease.fence, e.end.state, e.end.reason, nullable(e.end.providerID),
 			e.end.parts, int64(e.end.cost), store.NullMillis(e.end.at),
 		})
-		if s := e.end.suppress; s != nil {
+		// An address that is none cannot be kept from being used, nor is it in need of that.
+		if s := e.end.suppress; s != nil && isAddress(s) {
 			if err := tx.Suppress(ctx, s.ns, s.channel, s.address, s.reason, l.clock.Now()); err != nil {
 				return err
 			}
@@ -291,4 +292,9 @@ func nullable(s string) any {
 		return nil
 	}
 	return s
+}
+
+func isAddress(s *suppression) bool {
+	_, err := store.NormalizeAddress(s.channel, s.address)
+	return err == nil
 }

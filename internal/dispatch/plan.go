@@ -99,10 +99,10 @@ WHERE ns = $1 AND segment = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $
 				return err
 			}
 			_, err = tx.Exec(ctx, `INSERT INTO enrolments (ns, scenario, epoch, customer_id, entry, run, state, reason, step, due_at, enrolled_at)
-SELECT ns, $3, $4, customer_id, '', $5, 'active', '', $6, $7, $7 FROM memberships
-WHERE ns = $1 AND segment = $2 AND customer_id > $8 AND customer_id <= $9
+SELECT ns, $3, $4, customer_id, '', $5, 'active', '', $6, $7, $8 FROM memberships
+WHERE ns = $1 AND segment = $2 AND customer_id > $9 AND customer_id <= $10
 ON CONFLICT (ns, scenario, epoch, customer_id, entry) DO NOTHING`,
-				r.ref.Namespace, r.by, r.ref.Name, r.epoch, r.run, start.Cursor(), store.Millis(r.slot), last, next)
+				r.ref.Namespace, r.by, r.ref.Name, r.epoch, r.run, start.Cursor(), store.Millis(r.slot), store.Millis(e.clock.Now()), last, next)
 			return err
 		})
 		if err != nil {

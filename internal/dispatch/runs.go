@@ -94,3 +94,20 @@ func (e *Engine) LastMissed(ctx context.Context, ref Ref) (*MissedSlot, error) {
 	m.Time = store.Time(at)
 	return &m, nil
 }
+
+// ChannelsOf names the channels that a Scenario sends through.
+func (e *Engine) ChannelsOf(ref Ref) []Ref {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a := e.armed[ref]
+	if a == nil {
+		return nil
+	}
+	var out []Ref
+	for i := range a.Compiled.Journey.Steps {
+		if name := a.Compiled.Journey.Steps[i].Channel; name != "" {
+			out = append(out, Ref{ref.Namespace, name})
+		}
+	}
+	return out
+}

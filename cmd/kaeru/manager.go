@@ -1,0 +1,110 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"go.uber.org/zap/zapcore"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+
+	"github.com/kaeru-dev/kaeru/internal/clock"
+	"github.com/kaeru-dev/kaeru/internal/manager"
+)
+
+const (
+	storeVariable = "KAERU_STORE"
+	clockVariable = "KAERU_CLOCK"
+)
+
+func managerCommand() *cobra.Command {
+	var c manager.Config
+	var clockText, format, level string
+	cmd := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the controller: reconcilers, dispatch and gateway in one process",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			log, err := logger(format, level)
+			if err != nil {
+				return err
+			}
+			ctrl.SetLogger(log)
+			c.Log = log
+			if c.Clock, err = clock.Parse(clockText); err != nil {
+				return fmt.Errorf("--clock: %w", err)
+			}
+			if c.Store == "" {
+				return fmt.Errorf("--store is not set: write --store sqlite:///var/lib/kaeru/kaeru.db or a postgres:// DSN, or set %s", storeVariable)
+			}
+			if c.PublicURL == "" && c.GatewayAddress != "" {
+				if c.PublicURL, err = localURL(c.GatewayAddress); err != nil {
+					return err
+				}
+				log.Info("No --public-url: links in messages lead to this machine only", "url", c.PublicURL)
+			}
+			kube, err := ctrl.GetConfig()
+			if err != nil {
+				return fmt.Errorf("finding the cluster: %w; set KUBECONFIG, or run in a pod", err)
+			}
+			return manager.Run(cmd.Context(), kube, c)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&c.Store, "store", os.Getenv(storeVariable), "DSN of the database, sqlite:///path/kaeru.db or postgres://… ($"+storeVariable+")")
+	f.StringVar(&c.GatewayAddress, "gateway-address", ":8080", "where links, unsubscribes and providers' callbacks come in; empty for none")
+	f.StringVar(&c.PublicURL, "public-url", os.Getenv("KAERU_PUBLIC_URL"), "how customers and providers reach the gateway, such as https://crm.shop.example ($KAERU_PUBLIC_URL)")
+	f.StringVar(&c.MetricsAddress, "metrics-address", ":9090", "where Prometheus metrics are served; 0 for none")
+	f.StringVar(&c.HealthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for none")
+	f.BoolVar(&c.LeaderElect, "leader-elect", false, "let one of several replicas lead; needs PostgreSQL")
+	f.StringVar(&c.LeaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease (default: the pod's own)")
+	f.StringVar(&c.Image, "image", "kaeru", "image that the Jobs name")
+	f.StringVar(&clockText, "clock", os.Getenv(clockVariable), "for demos: business time, such as 2026-11-01T09:00:00+09:00@2026-11-23T05:00:00Z*3600 ($"+clockVariable+")")
+	f.StringVar(&format, "log-format", "json", "json or console")
+	f.StringVar(&level, "log-level", "info", "debug, info or error")
+	return cmd
+}
+
+func logger(format, level string) (logr.Logger, error) {
+	var l zapcore.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return logr.Logger{}, fmt.Errorf("--log-level %q: write debug, info or error", level)
+	}
+	switch format {
+	case "json":
+		return zap.New(zap.Level(l)), nil
+	case "console":
+		return zap.New(zap.Level(l), zap.UseDevMode(true)), nil
+	}
+	return logr.Logger{}, fmt.Errorf("--log-format %q: write json or console", format)
+}
+
+// localURL is where a gateway is reached on its own machine.
+func localURL(address string) (string, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return "", fmt.Errorf("--gateway-address %q: write it like :8080", address)
+	}
+	if host == "" || net.ParseIP(host).IsUnspecified() {
+		host = "localhost"
+	}
+	return "http://" + net.JoinHostPort(host, port), nil
+}
+
+// workerCommand is what a dispatch pod will run.
+func workerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "worker",
+		Short: "Work a run's Job off in a pod (not supported by this version)",
+		Args:  cobra.ArbitraryArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return fmt.Errorf("runner Job is not supported by this version: set spec.dispatch.runner to InProcess, and the manager works runs off itself")
+		},
+	}
+}

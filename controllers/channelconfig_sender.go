@@ -1,0 +1,258 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/channel/email"
+	"github.com/kaeru-dev/kaeru/internal/channel/line"
+	"github.com/kaeru-dev/kaeru/internal/channel/sms"
+	"github.com/kaeru-dev/kaeru/internal/dispatch"
+	"github.com/kaeru-dev/kaeru/internal/journey"
+	"github.com/kaeru-dev/kaeru/internal/money"
+	"github.com/kaeru-dev/kaeru/internal/report"
+)
+
+// httpConcurrency is how many requests a LINE or SMS channel has under way at once; the rate limit
+// decides how fast they follow each other.
+const httpConcurrency = 32
+
+// builtSender is a sender with the mark of what it was built from.
+type builtSender struct {
+	fingerprint string
+	sender      channel.Sender
+	// authToken verifies Twilio's callbacks, channelSecret LINE's.
+	authToken, channelSecret string
+}
+
+// build makes the channel's sender, or gives the one there is while nothing it was made from changed.
+func (r *ChannelConfigReconciler) build(ctx context.Context, ref dispatch.Ref, config *crm.ChannelConfig) (*builtSender, error) {
+	path, name := credentials(&config.Spec)
+	var secret *corev1.Secret
+	version := ""
+	if name != "" {
+		var err error
+		if secret, err = readSecret(ctx, r.Live, config.Namespace, path, name); err != nil {
+			return nil, err
+		}
+		version = string(secret.UID) + "/" + secret.ResourceVersion
+	}
+	fingerprint, err := fingerprintOf(&config.Spec, version)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	seen := r.known[ref]
+	r.mu.Unlock()
+	if seen != nil && seen.fingerprint == fingerprint {
+		return seen.sender, nil
+	}
+	b := &builtSender{fingerprint: fingerprint}
+	switch {
+	case config.Spec.Line != nil:
+		err = b.line(config.Spec.Line, secret, path)
+	case config.Spec.SMS != nil:
+		err = b.sms(&config.Spec.SMS.Twilio, secret, path)
+	default:
+		err = b.email(config.Spec.Email, secret, path)
+	}
+	return b, err
+}
+
+// credentials names the Secret that a channel needs, and where the spec says so.
+func credentials(s *crm.ChannelConfigSpec) (path string, name crm.ObjectName) {
+	switch {
+	case s.Line != nil:
+		return "spec.line.credentialsSecretRef", s.Line.CredentialsSecretRef.Name
+	case s.SMS != nil:
+		return "spec.sms.twilio.credentialsSecretRef", s.SMS.Twilio.CredentialsSecretRef.Name
+	case s.Email != nil && s.Email.SMTP.CredentialsSecretRef != nil:
+		return "spec.email.smtp.credentialsSecretRef", s.Email.SMTP.CredentialsSecretRef.Name
+	}
+	return "", ""
+}
+
+// fingerprintOf marks what a sender is made from: the provider's part of the spec, and the Secret's
+// version. Rates, modes and prices may change without a new connection.
+func fingerprintOf(s *crm.ChannelConfigSpec, secretVersion string) (string, error) {
+	text, err := json.Marshal([]any{s.Line, s.Email, s.SMS, s.ModeOrDefault() == crm.ModeSandbox, secretVersion})
+	if err != nil {
+		return "", fmt.Errorf("marking a channel's configuration: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:16]), nil
+}
+
+func (b *builtSender) line(c *crm.LineChannel, secret *corev1.Secret, path string) (err error) {
+	token, err := secretKey(secret, path, "channelAccessToken")
+	if err != nil {
+		return err
+	}
+	if b.channelSecret, err = secretKey(secret, path, "channelSecret"); err != nil {
+		return err
+	}
+	sender, err := line.New(line.Config{Endpoint: c.EndpointOrDefault(), ChannelAccessToken: token, Concurrency: httpConcurrency})
+	if err != nil {
+		return stalled(crm.ReasonInvalidSpec, "spec.line: %s", err)
+	}
+	b.sender = sender
+	return nil
+}
+
+func (b *builtSender) sms(c *crm.TwilioAccount, secret *corev1.Secret, path string) (err error) {
+	config := sms.Config{
+		Endpoint: c.EndpointOrDefault(), From: c.From, MessagingServiceSID: c.MessagingServiceSID, Concurrency: httpConcurrency,
+	}
+	if config.AccountSID, err = secretKey(secret, path, "accountSID"); err != nil {
+		return err
+	}
+	b.authToken = trimSpace(secret.Data["authToken"])
+	config.AuthToken = b.authToken
+	if config.AuthToken == "" {
+		if config.APIKeySID, err = secretKey(secret, path, "apiKeySID"); err != nil {
+			return stalled(crm.ReasonSecretInvalid, "%s: Secret %q needs the key authToken, or the keys apiKeySID and apiKeySecret", path, secret.Name)
+		}
+		if config.APIKeySecret, err = secretKey(secret, path, "apiKeySecret"); err != nil {
+			return err
+		}
+	}
+	sender, err := sms.New(config)
+	if err != nil {
+		return stalled(crm.ReasonInvalidSpec, "spec.sms.twilio: %s", err)
+	}
+	b.sender = sender
+	return nil
+}
+
+func (b *builtSender) email(c *crm.EmailChannel, secret *corev1.Secret, path string) (err error) {
+	config := email.Config{
+		From: c.From, ReplyTo: string(c.ReplyTo), ReturnPath: string(c.ReturnPath),
+		Host: c.SMTP.Host, Port: int(c.SMTP.PortOrDefault()), TLS: email.TLSMode(c.SMTP.TLSOrDefault()),
+		MaxConnections: int(c.SMTP.MaxConnectionsOrDefault()),
+	}
+	if secret != nil {
+		if config.Username, err = secretKey(secret, path, "username"); err != nil {
+			return err
+		}
+		if config.Password, err = secretKey(secret, path, "password"); err != nil {
+			return err
+		}
+	}
+	sender, err := email.New(config)
+	if err != nil {
+		return stalled(crm.ReasonInvalidSpec, "spec.email: %s", err)
+	}
+	b.sender = sender
+	return nil
+}
+
+// configured is the channel as dispatch uses it.
+func configured(config *crm.ChannelConfig, b *builtSender, callback string) (*dispatch.Channel, error) {
+	s := &config.Spec
+	ch := &dispatch.Channel{
+		Sender: b.sender, PerSecond: float64(s.PerSecondOrDefault()), Kind: string(s.Type()),
+		Mode: dispatch.Mode(s.ModeOrDefault()), AllowList: map[string]bool{}, Suspended: s.Suspend,
+		StatusCallback: callback, Fingerprint: b.fingerprint, AuthToken: b.authToken, ChannelSecret: b.channelSecret,
+	}
+	for _, id := range s.AllowList {
+		ch.AllowList[id] = true
+	}
+	if s.Email != nil {
+		ch.Clicks = s.Email.Tracking.ClicksOrDefault() == crm.Enabled
+		ch.Opens = s.Email.Tracking.OpensOrDefault() == crm.Enabled
+	} else {
+		ch.Clicks = true
+	}
+	if s.Cost != nil {
+		price, err := money.FromIntOrString(&s.Cost.PerMessage)
+		if err != nil {
+			return nil, stalled(crm.ReasonInvalidSpec, "spec.cost.perMessage: %s", err)
+		}
+		ch.Price = price
+	}
+	return ch, nil
+}
+
+// writeAccount writes what the provider said.
+func writeAccount(config *crm.ChannelConfig, seen *checked, to conditions) {
+	s := &config.Status
+	if config.Spec.ModeOrDefault() == crm.ModeSandbox {
+		s.Account, s.Quota = "", nil
+		to.setStatus(crm.ConditionCredentialsValid, metav1.ConditionUnknown, crm.ReasonNotChecked, "mode Sandbox never calls the provider")
+		to.remove(crm.ConditionQuotaAvailable)
+		return
+	}
+	s.Account = seen.account.Name
+	to.set(crm.ConditionCredentialsValid, true, crm.ReasonVerified, "verified with the provider")
+	q := seen.account.Quota
+	if q == nil {
+		s.Quota = nil
+		to.remove(crm.ConditionQuotaAvailable)
+		return
+	}
+	now := &crm.ChannelQuota{Limit: q.Limit, Used: q.Used, CheckedAt: metaTime(seen.at)}
+	if q.Limit != nil {
+		now.Remaining = ptrTo(max(*q.Limit-q.Used, 0))
+	}
+	if was := s.Quota; was == nil || was.Used != now.Used || !equalPtr(was.Limit, now.Limit) {
+		s.Quota = now // otherwise nothing happened, and nothing is written
+	}
+	switch {
+	case q.Limit == nil:
+		to.set(crm.ConditionQuotaAvailable, true, crm.ReasonUnlimited, "the account has no monthly limit")
+	case *now.Remaining > 0:
+		to.set(crm.ConditionQuotaAvailable, true, crm.ReasonWithinQuota, "the account may send more this month")
+	default:
+		to.set(crm.ConditionQuotaAvailable, false, crm.ReasonQuotaExhausted, "the account has reached its monthly limit: raise it with the provider, or wait for the next month")
+	}
+}
+
+// month counts what the channel sent in the calendar month, in the shop's zone.
+func (r *ChannelConfigReconciler) month(ctx context.Context, ref dispatch.Ref, config *crm.ChannelConfig, shop journey.Shop) error {
+	loc, err := shop.Location()
+	if err != nil {
+		return err
+	}
+	now := r.Clock.Now().In(loc)
+	from := time.Date(now.Year(), now.Month(), 1, 0, 0, 0, 0, loc)
+	sent, cost, err := report.ChannelMonth(ctx, r.Store, ref.Namespace, ref.Name, from, from.AddDate(0, 1, 0))
+	if err != nil {
+		return err
+	}
+	config.Status.Month = &crm.ChannelMonth{Sent: sent}
+	if config.Spec.Cost != nil {
+		config.Status.Month.Cost, config.Status.Month.Currency = cost.String(), config.Spec.Cost.CurrencyOr(shop.Currency)
+	}
+	return nil
+}
+
+// webhookPath is where a provider's callbacks come in; mail has none yet.
+func webhookPath(kind crm.ChannelType, ref dispatch.Ref) string {
+	if kind == crm.ChannelEmail {
+		return ""
+	}
+	return "/v1/webhooks/" + string(kind) + "/" + ref.Namespace + "/" + ref.Name
+}
+
+func (r *ChannelConfigReconciler) statusCallback(config *crm.ChannelConfig, ref dispatch.Ref) string {
+	if r.PublicURL == "" || config.Spec.SMS == nil {
+		return ""
+	}
+	return r.PublicURL + webhookPath(crm.ChannelSMS, ref)
+}
+
+func equalPtr[T comparable](a, b *T) bool {
+	return a == b || a != nil && b != nil && *a == *b
+}

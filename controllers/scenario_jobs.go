@@ -1,0 +1,235 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/dispatch"
+)
+
+// runs brings the Jobs of the Scenario's runs to where the runs are. It returns when to look again
+// where something is being waited for that does not wake the Scenario.
+func (r *ScenarioReconciler) runs(ctx context.Context, scenario *crm.Scenario) (time.Time, error) {
+	ref := dispatch.Ref{Namespace: scenario.Namespace, Name: scenario.Name}
+	runs, err := r.Engine.Runs(ctx, ref)
+	if err != nil {
+		return time.Time{}, err
+	}
+	scenario.Status.Active = nil
+	var soon time.Time
+	for _, run := range runs {
+		if run.State == dispatch.RunEnrolling || run.State == dispatch.RunPlanning {
+			continue // the engine tells when it is planned
+		}
+		again, err := r.job(ctx, scenario, ref, run)
+		if err != nil {
+			return time.Time{}, err
+		}
+		soon = earlier(soon, again)
+		if run.State == dispatch.RunPlanned {
+			scenario.Status.Active = append(scenario.Status.Active, crm.ActiveJob{Name: run.Name})
+		}
+	}
+	return soon, r.trim(ctx, scenario)
+}
+
+// job makes a run's Job, and writes the run's progress into it.
+func (r *ScenarioReconciler) job(ctx context.Context, scenario *crm.Scenario, ref dispatch.Ref, run dispatch.Run) (again time.Time, err error) {
+	var job batchv1.Job
+	err = r.Live.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: run.Name}, &job)
+	switch {
+	case apierrors.IsNotFound(err):
+		if run.State != dispatch.RunPlanned {
+			return time.Time{}, nil // it ended, and its Job was collected
+		}
+		if job, err = r.createJob(ctx, scenario, run); err != nil {
+			return time.Time{}, err
+		}
+	case err != nil:
+		return time.Time{}, fmt.Errorf("reading Job %s: %w", run.Name, err)
+	case !metav1.IsControlledBy(&job, scenario):
+		if job.Labels[crm.LabelScenario] != scenario.Name || job.Spec.ManagedBy == nil || *job.Spec.ManagedBy != crm.JobManager {
+			return time.Time{}, stalled(crm.ReasonJobNotOurs, "Job %q exists and is not this Scenario's: delete or rename it", run.Name)
+		}
+		// It belonged to a Scenario of this name that was deleted, and is being collected.
+		return r.Clock.Now().Add(time.Second), nil
+	}
+	if run.State == dispatch.RunPlanned {
+		if err := r.Engine.Open(ctx, ref, run.Name); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return time.Time{}, r.writeProgress(ctx, scenario, &job, ref, run)
+}
+
+func (r *ScenarioReconciler) createJob(ctx context.Context, scenario *crm.Scenario, run dispatch.Run) (batchv1.Job, error) {
+	shards := int32(max(run.Shards, 1)) //nolint:gosec // bounded by the audience over the shard size
+	manager, mode, backoff := crm.JobManager, batchv1.IndexedCompletion, int32(6)
+	job := batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: scenario.Namespace, Name: run.Name,
+			Labels: map[string]string{crm.LabelScenario: scenario.Name, "app.kubernetes.io/managed-by": "kaeru"},
+		},
+		Spec: batchv1.JobSpec{
+			ManagedBy: &manager, CompletionMode: &mode, BackoffLimit: &backoff,
+			Completions: &shards, Parallelism: ptrTo(min(shards, scenario.Spec.Dispatch.ParallelismOrDefault())),
+			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
+				RestartPolicy: corev1.RestartPolicyNever,
+				Containers:    []corev1.Container{{Name: "worker", Image: r.Image, Args: []string{"worker"}}},
+			}},
+		},
+	}
+	if err := ctrl.SetControllerReference(scenario, &job, r.Scheme()); err != nil {
+		return job, fmt.Errorf("owning Job %s: %w", run.Name, err)
+	}
+	if err := r.Create(ctx, &job); err != nil {
+		return job, fmt.Errorf("creating Job %s: %w", run.Name, err)
+	}
+	return job, nil
+}
+
+// writeProgress keeps the status of a Job that no pod works on, as the Job controller would.
+func (r *ScenarioReconciler) writeProgress(ctx context.Context, scenario *crm.Scenario, job *batchv1.Job, ref dispatch.Ref, run dispatch.Run) error {
+	if finished(job) {
+		return nil // terminal conditions rule
+	}
+	done, err := r.Engine.DoneShards(ctx, ref, run.Name)
+	if err != nil {
+		return err
+	}
+	before := job.DeepCopy()
+	s := &job.Status
+	now := metav1.Now().Rfc3339Copy()
+	if s.StartTime == nil {
+		s.StartTime = &now
+	}
+	completions := int(*job.Spec.Completions)
+	s.CompletedIndexes, s.Succeeded = "", 0
+	if len(done) > 0 {
+		s.CompletedIndexes, s.Succeeded = ranges(done), int32(len(done)) //nolint:gosec // at most completions
+	}
+	s.Active = int32(min(int(*job.Spec.Parallelism), completions-len(done))) //nolint:gosec // at most completions
+	if run.State == dispatch.RunComplete || run.State == dispatch.RunCancelled {
+		finish(job, run, now, completions)
+	}
+	s.Ready = ptrTo(s.Active)
+	if equality.Semantic.DeepEqual(before.Status, job.Status) {
+		return nil
+	}
+	if err := r.Status().Patch(ctx, job, client.MergeFrom(before), client.FieldOwner(crm.FieldOwner)); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("writing the status of Job %s: %w", job.Name, err))
+	}
+	if run.State == dispatch.RunComplete {
+		r.Recorder.Eventf(scenario, job, "Normal", crm.ReasonRunCompleted, "Dispatch", "run %s is complete", run.Name)
+	}
+	return nil
+}
+
+// finish writes the end of a Job: complete, or failed because its Scenario was cancelled.
+func finish(job *batchv1.Job, run dispatch.Run, now metav1.Time, completions int) {
+	s := &job.Status
+	s.Active = 0
+	add := func(kind batchv1.JobConditionType, reason, message string) {
+		s.Conditions = append(s.Conditions, batchv1.JobCondition{
+			Type: kind, Status: corev1.ConditionTrue, Reason: reason, Message: message, LastProbeTime: now, LastTransitionTime: now,
+		})
+	}
+	if run.State == dispatch.RunCancelled {
+		message := "the Scenario was deleted"
+		add(batchv1.JobFailureTarget, crm.ReasonCancelledByDel, message)
+		add(batchv1.JobFailed, crm.ReasonCancelledByDel, message)
+		return
+	}
+	// A run without messages has no shard, and its Job one index all the same.
+	all := make([]int, completions)
+	for i := range all {
+		all[i] = i
+	}
+	s.CompletedIndexes, s.Succeeded, s.CompletionTime = ranges(all), int32(completions), &now //nolint:gosec // an int32 before
+	add(batchv1.JobSuccessCriteriaMet, batchv1.JobReasonCompletionsReached, "all messages have come to an end")
+	add(batchv1.JobComplete, batchv1.JobReasonCompletionsReached, "all messages have come to an end")
+}
+
+func finished(job *batchv1.Job) bool {
+	return jobIs(job, batchv1.JobComplete) || jobIs(job, batchv1.JobFailed)
+}
+
+func jobIs(job *batchv1.Job, kind batchv1.JobConditionType) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == kind && c.Status == corev1.ConditionTrue
+	})
+}
+
+// ranges writes sorted indexes as a Job does: "0-3,5".
+func ranges(done []int) string {
+	var b strings.Builder
+	for i := 0; i < len(done); {
+		k := i
+		for k+1 < len(done) && done[k+1] == done[k]+1 {
+			k++
+		}
+		if b.Len() > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(strconv.Itoa(done[i]))
+		if k > i {
+			b.WriteByte('-')
+			b.WriteString(strconv.Itoa(done[k]))
+		}
+		i = k + 1
+	}
+	return b.String()
+}
+
+// trim deletes finished Jobs beyond the history limits, oldest first.
+func (r *ScenarioReconciler) trim(ctx context.Context, scenario *crm.Scenario) error {
+	var list batchv1.JobList
+	if err := r.List(ctx, &list, client.InNamespace(scenario.Namespace), client.MatchingLabels{crm.LabelScenario: scenario.Name}); err != nil {
+		return fmt.Errorf("listing Jobs: %w", err)
+	}
+	slices.SortFunc(list.Items, func(a, b batchv1.Job) int {
+		return cmp.Or(b.CreationTimestamp.Compare(a.CreationTimestamp.Time), strings.Compare(b.Name, a.Name))
+	})
+	keep := map[batchv1.JobConditionType]int32{
+		batchv1.JobComplete: scenario.Spec.Dispatch.SuccessfulJobsHistoryLimitOrDefault(),
+		batchv1.JobFailed:   scenario.Spec.Dispatch.FailedJobsHistoryLimitOrDefault(),
+	}
+	for i := range list.Items {
+		job := &list.Items[i]
+		if !metav1.IsControlledBy(job, scenario) {
+			continue
+		}
+		for kind := range keep {
+			if !jobIs(job, kind) {
+				continue
+			}
+			if keep[kind]--; keep[kind] < 0 {
+				err := r.Delete(ctx, job, client.PropagationPolicy(metav1.DeletePropagationBackground))
+				if client.IgnoreNotFound(err) != nil {
+					return fmt.Errorf("deleting Job %s: %w", job.Name, err)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func ptrTo[T any](v T) *T { return &v }

@@ -1,0 +1,198 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/dispatch"
+	"github.com/kaeru-dev/kaeru/internal/journey"
+)
+
+// resolve reads all that a Scenario refers to, and compiles it: the same check that a run would
+// fail on, made when the Scenario is read.
+func (r *ScenarioReconciler) resolve(ctx context.Context, scenario *crm.Scenario) (*dispatch.Armed, error) {
+	shop, err := readShop(ctx, r.Live, scenario.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	bundle := journey.Bundle{Spec: *scenario.Spec.DeepCopy(), Shop: shop}
+	for i := range bundle.Spec.Steps {
+		if err := r.inline(ctx, scenario.Namespace, &bundle.Spec.Steps[i], fmt.Sprintf("spec.steps[%d]", i)); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.checkSegment(ctx, scenario); err != nil {
+		return nil, err
+	}
+	if err := r.checkChannels(ctx, scenario); err != nil {
+		return nil, err
+	}
+	revision, text, err := bundle.Revision()
+	if err != nil {
+		return nil, err
+	}
+	ref := dispatch.Ref{Namespace: scenario.Namespace, Name: scenario.Name}
+	compiled, ok := r.Engine.Compiled(ref, revision)
+	if !ok {
+		if compiled, err = dispatch.Compile(ctx, r.Compiler, bundle); err != nil {
+			var found *journey.Error
+			if errors.As(err, &found) {
+				return nil, stalled(reasonOf(found), "%s", found.Error())
+			}
+			return nil, err
+		}
+	}
+	scenario.Status.Revision = revision
+	a := &dispatch.Armed{
+		Ref: ref, Epoch: scenario.Spec.Epoch, Revision: revision, Bundle: text, Compiled: compiled,
+		Suspended: scenario.Spec.Suspend,
+	}
+	if scenario.Spec.SegmentRef != nil {
+		a.Segment = string(scenario.Spec.SegmentRef.Name)
+	}
+	return a, nil
+}
+
+func reasonOf(e *journey.Error) string {
+	switch {
+	case len(e.Path) > 3 && e.Path[len(e.Path)-3:] == ".if":
+		return crm.ReasonExpressionInvalid
+	case e.Path == "ConfigMap "+crm.ShopConfigMap:
+		return crm.ReasonConfigMapInvalid
+	}
+	return crm.ReasonContentInvalid
+}
+
+// inline writes the content that a step refers to into it.
+func (r *ScenarioReconciler) inline(ctx context.Context, namespace string, step *crm.Step, path string) error {
+	if step.Email == nil {
+		return nil
+	}
+	e := &step.Email.EmailContent
+	for _, from := range []struct {
+		field  string
+		source **crm.ContentSource
+		into   *string
+	}{
+		{"mjmlFrom", &e.MJMLFrom, &e.MJML},
+		{"htmlFrom", &e.HTMLFrom, &e.HTML},
+		{"textFrom", &e.TextFrom, &e.Text},
+	} {
+		if *from.source == nil {
+			continue
+		}
+		text, err := readKey(ctx, r.Live, namespace, path+".email."+from.field, (*from.source).ConfigMapKeyRef)
+		if err != nil {
+			return err
+		}
+		*from.into, *from.source = text, nil
+	}
+	return nil
+}
+
+func (r *ScenarioReconciler) checkSegment(ctx context.Context, scenario *crm.Scenario) error {
+	if scenario.Spec.SegmentRef == nil {
+		return nil
+	}
+	name := string(scenario.Spec.SegmentRef.Name)
+	err := r.Get(ctx, types.NamespacedName{Namespace: scenario.Namespace, Name: name}, &crm.Segment{})
+	if apierrors.IsNotFound(err) {
+		return stalled(crm.ReasonSegmentNotFound, "spec.segmentRef: Segment %q does not exist: create it in namespace %s", name, scenario.Namespace)
+	}
+	return err
+}
+
+// checkChannels refuses channels that are not there or of another kind. One that is there and not
+// ready is no error: its messages wait for it.
+func (r *ScenarioReconciler) checkChannels(ctx context.Context, scenario *crm.Scenario) error {
+	for i := range scenario.Spec.Steps {
+		s := &scenario.Spec.Steps[i]
+		kind, name := stepChannel(s)
+		if name == "" {
+			continue
+		}
+		path := fmt.Sprintf("spec.steps[%d].%s.channel", i, kind)
+		var c crm.ChannelConfig
+		err := r.Get(ctx, types.NamespacedName{Namespace: scenario.Namespace, Name: name}, &c)
+		if apierrors.IsNotFound(err) {
+			return stalled(crm.ReasonChannelNotFound, "%s: ChannelConfig %q does not exist: create it in namespace %s", path, name, scenario.Namespace)
+		}
+		if err != nil {
+			return err
+		}
+		if is := c.Spec.Type(); is != kind {
+			return stalled(crm.ReasonChannelTypeWrong, "%s: ChannelConfig %q is of type %s, and a step of kind %s needs one of type %s", path, name, is, kind, kind)
+		}
+	}
+	return nil
+}
+
+// stepChannel is the kind and the channel that a step sends through; empty where it sends nothing.
+func stepChannel(s *crm.Step) (crm.ChannelType, string) {
+	switch {
+	case s.Email != nil:
+		return crm.ChannelEmail, string(s.Email.Channel)
+	case s.Line != nil:
+		return crm.ChannelLine, string(s.Line.Channel)
+	case s.SMS != nil:
+		return crm.ChannelSMS, string(s.SMS.Channel)
+	}
+	return "", ""
+}
+
+// keptRevisions is how many ControllerRevisions a Scenario keeps for people to look at. The engine
+// works from the store, which keeps all that messages refer to.
+const keptRevisions = 10
+
+// keepRevision writes the revision that new runs are planned with as a ControllerRevision.
+func (r *ScenarioReconciler) keepRevision(ctx context.Context, scenario *crm.Scenario, a *dispatch.Armed) error {
+	name := scenario.Name + "-" + a.Revision
+	var list appsv1.ControllerRevisionList
+	if err := r.List(ctx, &list, client.InNamespace(scenario.Namespace), client.MatchingLabels{crm.LabelScenario: scenario.Name}); err != nil {
+		return fmt.Errorf("listing revisions: %w", err)
+	}
+	var latest int64
+	for i := range list.Items {
+		if list.Items[i].Name == name {
+			return nil
+		}
+		latest = max(latest, list.Items[i].Revision)
+	}
+	revision := &appsv1.ControllerRevision{
+		ObjectMeta: metav1.ObjectMeta{Namespace: scenario.Namespace, Name: name, Labels: map[string]string{crm.LabelScenario: scenario.Name}},
+		Data:       runtime.RawExtension{Raw: a.Bundle},
+		Revision:   latest + 1,
+	}
+	if err := ctrl.SetControllerReference(scenario, revision, r.Scheme()); err != nil {
+		return fmt.Errorf("owning revision %s: %w", name, err)
+	}
+	if err := r.Create(ctx, revision); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("writing revision %s: %w", name, err)
+	}
+	return r.prune(ctx, list.Items, latest+1-keptRevisions)
+}
+
+func (r *ScenarioReconciler) prune(ctx context.Context, revisions []appsv1.ControllerRevision, upTo int64) error {
+	for i := range revisions {
+		if revisions[i].Revision > upTo {
+			continue
+		}
+		if err := r.Delete(ctx, &revisions[i]); client.IgnoreNotFound(err) != nil {
+			return fmt.Errorf("deleting revision %s: %w", revisions[i].Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,234 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manager puts the rooms together into the process that runs in a cluster: the reconcilers,
+// the engine and the gateway, on one store and one clock.
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/controllers"
+	"github.com/kaeru-dev/kaeru/internal/audience"
+	"github.com/kaeru-dev/kaeru/internal/clock"
+	"github.com/kaeru-dev/kaeru/internal/content"
+	"github.com/kaeru-dev/kaeru/internal/dispatch"
+	"github.com/kaeru-dev/kaeru/internal/gateway"
+	"github.com/kaeru-dev/kaeru/internal/report"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// Config is what flags and environment say.
+type Config struct {
+	// Store is the DSN of the database.
+	Store string
+	// GatewayAddress is where customers and providers come in; empty for none.
+	GatewayAddress string
+	// PublicURL is how they reach it.
+	PublicURL string
+	// MetricsAddress and HealthAddress may be "0" for none.
+	MetricsAddress, HealthAddress string
+	LeaderElect                   bool
+	// Namespace of the lease; empty for the manager's own.
+	LeaderElectionNamespace string
+	// Image that the Jobs' pods would run.
+	Image string
+	Clock clock.Clock
+	Log   logr.Logger
+	// StatusEvery is how often one resource's status is written at most while things happen.
+	// 0 for two seconds.
+	StatusEvery time.Duration
+}
+
+// Scheme knows all kinds that the manager reads and writes.
+func Scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(crm.AddToScheme(scheme))
+	return scheme
+}
+
+// shutdown is how long what is under way may take to end. Pods are given 30 seconds by default.
+const shutdown = 25 * time.Second
+
+// Run runs until ctx ends.
+func Run(ctx context.Context, kube *rest.Config, c Config) (err error) {
+	st, err := store.Open(ctx, c.Store)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	if err := st.Migrate(ctx); err != nil {
+		return fmt.Errorf("bringing the store up to date: %w", err)
+	}
+	grace := shutdown
+	mgr, err := ctrl.NewManager(kube, ctrl.Options{
+		Scheme: Scheme(), Logger: c.Log,
+		Metrics:                metricsserver.Options{BindAddress: c.MetricsAddress},
+		HealthProbeBindAddress: c.HealthAddress,
+		LeaderElection:         c.LeaderElect, LeaderElectionID: "kaeru.crm.kaeru.dev",
+		LeaderElectionNamespace: c.LeaderElectionNamespace, LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout: &grace,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the manager: %w", err)
+	}
+	compiler := content.NewCompiler(content.Options{})
+	defer func() { err = errors.Join(err, compiler.Close()) }()
+	if err := build(ctx, mgr, st, compiler, c); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// build makes the rooms and joins them.
+func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *content.Compiler, c Config) error {
+	key, err := st.Key(ctx, "links")
+	if err != nil {
+		return fmt.Errorf("reading the key that signs links: %w", err)
+	}
+	signer, err := content.NewSigner(c.PublicURL, key)
+	if err != nil {
+		return fmt.Errorf("--public-url: %w", err)
+	}
+	if c.StatusEvery == 0 {
+		c.StatusEvery = 2 * time.Second
+	}
+	scenarios, channelNudges := controllers.NewNudges(c.StatusEvery), controllers.NewNudges(c.StatusEvery)
+	channels := dispatch.NewChannels(channelNudges.Nudge)
+	goals := &report.Goals{Store: st}
+	engine := dispatch.NewEngine(dispatch.Options{
+		Store: st, Clock: c.Clock, Compiler: compiler, Signer: signer, Channels: channels, Log: c.Log.WithName("dispatch"),
+		Attribute: func(ctx context.Context, a dispatch.Armed) error {
+			goal := a.Compiled.Bundle.Spec.Goal
+			if goal == nil {
+				return nil
+			}
+			changed, err := goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.Goal{Within: goal.Within.Duration()})
+			if changed > 0 {
+				scenarios.Nudge(a.Ref)
+			}
+			return err
+		},
+	})
+	engine.OnProgress(func(ref dispatch.Ref) {
+		scenarios.Nudge(ref)
+		for _, channel := range engine.ChannelsOf(ref) {
+			channelNudges.Nudge(channel)
+		}
+	})
+	if err := reconcilers(ctx, mgr, st, compiler, engine, channels, scenarios, channelNudges, c); err != nil {
+		return err
+	}
+	if err := probes(mgr, st); err != nil {
+		return err
+	}
+	if err := mgr.Add(leading{engineRunnable(mgr, engine)}); err != nil {
+		return err
+	}
+	if c.GatewayAddress == "" {
+		return nil
+	}
+	g, err := gateway.New(gateway.Config{
+		Store: st, Clock: c.Clock, PublicURL: c.PublicURL, Links: signer, Log: c.Log.WithName("gateway"),
+		Credentials: gateway.CredentialsFunc(secrets(channels)),
+		Notify:      func(ns, scenario string) { scenarios.Nudge(dispatch.Ref{Namespace: ns, Name: scenario}) },
+		Shop:        shops(mgr.GetAPIReader()),
+	})
+	if err != nil {
+		return err
+	}
+	return mgr.Add(everywhere{manager.RunnableFunc(func(ctx context.Context) error { return g.Serve(ctx, c.GatewayAddress) })})
+}
+
+func reconcilers(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *content.Compiler, engine *dispatch.Engine,
+	channels *dispatch.Channels, scenarios, channelNudges *controllers.Nudges, c Config,
+) error {
+	if err := controllers.SetupIndexes(ctx, mgr); err != nil {
+		return fmt.Errorf("preparing indexes: %w", err)
+	}
+	recorder := mgr.GetEventRecorder("kaeru")
+	segments := &controllers.SegmentReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: c.Clock,
+		Audience: &audience.Refresher{Store: st, Clock: c.Clock},
+	}
+	if err := segments.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	configs := &controllers.ChannelConfigReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: c.Clock,
+		Store: st, Channels: channels, PublicURL: c.PublicURL,
+	}
+	if err := configs.SetupWithManager(mgr, channelNudges); err != nil {
+		return err
+	}
+	return (&controllers.ScenarioReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: c.Clock,
+		Store: st, Engine: engine, Compiler: compiler, Segments: segments, Image: c.Image,
+	}).SetupWithManager(mgr, scenarios)
+}
+
+// engineRunnable runs the engine, once what was deleted while nobody looked is cancelled.
+func engineRunnable(mgr ctrl.Manager, engine *dispatch.Engine) manager.RunnableFunc {
+	return func(ctx context.Context) error {
+		if !mgr.GetCache().WaitForCacheSync(ctx) {
+			return nil
+		}
+		known, err := engine.Known(ctx)
+		if err != nil {
+			return err
+		}
+		for _, ref := range known {
+			var s crm.Scenario
+			err := mgr.GetAPIReader().Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, &s)
+			if client.IgnoreNotFound(err) != nil {
+				return fmt.Errorf("looking for scenarios that were deleted: %w", err)
+			}
+			if err == nil && s.DeletionTimestamp.IsZero() {
+				continue
+			}
+			if _, err := engine.Cancel(ctx, ref); err != nil {
+				return err
+			}
+		}
+		return engine.Run(ctx)
+	}
+}
+
+func probes(mgr ctrl.Manager, st *store.Store) error {
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("store", func(r *http.Request) error { return st.Ping(r.Context()) })
+}
+
+func secrets(channels *dispatch.Channels) func(ns, name, kind string) (string, bool) {
+	return func(ns, name, kind string) (string, bool) {
+		ch, ok := channels.Configured(dispatch.Ref{Namespace: ns, Name: name})
+		if !ok || ch.Kind != kind {
+			return "", false
+		}
+		secret := ch.ChannelSecret
+		if kind == string(crm.ChannelSMS) {
+			secret = ch.AuthToken
+		}
+		return secret, secret != ""
+	}
+}
