@@ -47,6 +47,62 @@ func (t *Tx) refreshMetrics(ctx context.Context, ns string, customers []string) 
 	return nil
 }
 
+type metricsRow struct {
+	customer              string
+	orders, spend         int64
+	first, last, previous Field[int64]
+}
+
+var metricsColumns = []string{"ns", "customer_id", "orders", "spend", "first_order_at", "last_order_at", "previous_order_at"}
+
+// addToMetrics adds new orders to the metrics of their customers, whose rows this transaction has locked.
+func (t *Tx) addToMetrics(ctx context.Context, ns string, orders []orderRow) error {
+	if len(orders) == 0 {
+		return nil
+	}
+	customers := make([]string, len(orders))
+	for i := range orders {
+		customers[i] = orders[i].customer
+	}
+	stored := make(map[string]metricsRow)
+	err := collect(ctx, t, func(rows *sql.Rows) error {
+		var r metricsRow
+		err := rows.Scan(&r.customer, &r.orders, &r.spend, &r.first, &r.last, &r.previous)
+		stored[r.customer] = r
+		return err
+	}, `SELECT customer_id, orders, spend, first_order_at, last_order_at, previous_order_at FROM metrics
+		WHERE ns = $1 AND customer_id `+t.dialect.AnyText(2), ns, List(t.dialect, distinct(customers)))
+	if err != nil {
+		return fmt.Errorf("read metrics: %w", err)
+	}
+	m := merge(orders, func(o *orderRow) string { return o.customer }, stored, metricsRow.plus, func(a, b metricsRow) bool { return a == b })
+	return write(ctx, t, "metrics", metricsColumns, 2, m, func(r metricsRow, row []any) []any {
+		return append(row, ns, r.customer, r.orders, r.spend, r.first.column(), r.last.column(), r.previous.column())
+	})
+}
+
+func (r metricsRow) plus(o *orderRow) metricsRow {
+	r.customer = o.customer
+	r.first, r.last, r.previous = r.first.or(None[int64]()), r.last.or(None[int64]()), r.previous.or(None[int64]())
+	if !o.counted() {
+		return r
+	}
+	r.orders++
+	r.spend += o.total
+	if first, ok := r.first.Get(); !ok || o.placedAt < first {
+		r.first = Value(o.placedAt)
+	}
+	last, any := r.last.Get()
+	previous, two := r.previous.Get()
+	switch {
+	case !any || o.placedAt >= last:
+		r.last, r.previous = Value(o.placedAt), r.last
+	case !two || o.placedAt > previous:
+		r.previous = Value(o.placedAt)
+	}
+	return r
+}
+
 const rebuildBatch = 5000
 
 // RebuildMetrics computes the metrics of all customers of a shop anew, some thousand at a time, while
