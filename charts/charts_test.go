@@ -9,7 +9,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,9 +31,26 @@ import (
 
 const namespace = "chart-test"
 
+// readAll opens what kubectl and helm will read: go test takes an old result for a new one otherwise.
+func readAll(t *testing.T, dirs ...string) {
+	t.Helper()
+	for _, dir := range dirs {
+		err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type().IsRegular() {
+				_, err = os.ReadFile(path)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // helm renders the chart and gives what helm printed, and whether it agreed.
 func helm(t *testing.T, sets ...string) (string, error) {
 	t.Helper()
+	readAll(t, "kaeru")
 	program, err := exec.CommandContext(t.Context(), "../hack/tools/build.sh", "helm").Output()
 	if err != nil {
 		t.Fatalf("build helm: %v", err)
@@ -126,7 +146,7 @@ func TestRenderedManifestsAreAccepted(t *testing.T) {
 			if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || hasArg(d, "--leader-elect") {
 				t.Errorf("one writer: strategy %s, arguments %v", d.Spec.Strategy.Type, d.Spec.Template.Spec.Containers[0].Args)
 			}
-			wantArg(t, d, "--public-url=http://kaeru-gateway."+namespace+".svc")
+			wantPublicURL(t, d, "http://kaeru-gateway."+namespace+".svc")
 		}},
 		"PostgreSQL and three replicas": {
 			[]string{"replicas=3", "store.postgres.secretName=pg", "store.postgres.secretKey=uri"},
@@ -145,11 +165,11 @@ func TestRenderedManifestsAreAccepted(t *testing.T) {
 		"an Ingress with TLS": {
 			[]string{"gateway.ingress.enabled=true", "gateway.ingress.host=crm.shop.example", "gateway.ingress.tlsSecretName=crm-tls", "gateway.ingress.className=nginx"},
 			with("Ingress"),
-			func(t *testing.T, d appsv1.Deployment) { wantArg(t, d, "--public-url=https://crm.shop.example") },
+			func(t *testing.T, d appsv1.Deployment) { wantPublicURL(t, d, "https://crm.shop.example") },
 		},
 		"a public URL of its own": {
 			[]string{"gateway.publicURL=https://mail.shop.example/crm", "gateway.service.port=8888", "gateway.service.type=LoadBalancer"}, base,
-			func(t *testing.T, d appsv1.Deployment) { wantArg(t, d, "--public-url=https://mail.shop.example/crm") },
+			func(t *testing.T, d appsv1.Deployment) { wantPublicURL(t, d, "https://mail.shop.example/crm") },
 		},
 		"Prometheus": {[]string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.labels.release=prometheus"}, with("ServiceMonitor"), nil},
 		"a claim that is there": {
@@ -217,6 +237,16 @@ func wantArg(t *testing.T, d appsv1.Deployment, arg string) {
 	}
 }
 
+func wantPublicURL(t *testing.T, d appsv1.Deployment, want string) {
+	t.Helper()
+	for _, env := range d.Spec.Template.Spec.Containers[0].Env {
+		if env.Name == "KAERU_PUBLIC_URL" && env.Value == want {
+			return
+		}
+	}
+	t.Errorf("environment is %v, want the public URL %s", d.Spec.Template.Spec.Containers[0].Env, want)
+}
+
 func TestBadValuesAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ set, want string }{
 		"two writers":             {"replicas=2", "replicas: 2 needs PostgreSQL, as the embedded database has one writer: set store.postgres.secretName, or replicas: 1"},
@@ -240,6 +270,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 // Both ways to install give the same manager, the same rights and the same CRDs.
 func TestChartIsAsTheManifests(t *testing.T) {
 	cluster := testenv.ControlPlane(t)
+	readAll(t, "../config")
 	chart := render(t)
 	manifests := objects(t, cluster.Run(t, "", "kustomize", "../config/default"))
 
@@ -259,7 +290,7 @@ func TestChartIsAsTheManifests(t *testing.T) {
 		p.ServiceAccountName, p.Volumes[0].PersistentVolumeClaim.ClaimName = "", "" // the release's
 		container := &p.Containers[0]
 		container.Image, container.ImagePullPolicy = "", ""
-		container.Args = slices.DeleteFunc(container.Args, func(arg string) bool { return strings.HasPrefix(arg, "--public-url=") })
+		container.Args = slices.DeleteFunc(container.Args, func(arg string) bool { return strings.HasPrefix(arg, "--image=") })
 		container.Env = slices.DeleteFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == "KAERU_PUBLIC_URL" })
 	}
 	if got, want := marshal(t, pod), marshal(t, wantPod); got != want {
