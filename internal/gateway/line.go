@@ -13,6 +13,7 @@ import (
 
 	"github.com/line/line-bot-sdk-go/v8/linebot/webhook"
 
+	"github.com/kaeru-dev/kaeru/internal/channel"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -30,8 +31,8 @@ type follow struct {
 }
 
 func (g *Gateway) lineWebhook(w http.ResponseWriter, r *http.Request) {
-	ns, channel := r.PathValue("ns"), r.PathValue("channel")
-	secret, ok := g.Credentials.WebhookSecret(ns, channel, store.ChannelLINE)
+	ns, name := r.PathValue("ns"), r.PathValue("channel")
+	secret, ok := g.Credentials.WebhookSecret(ns, name, store.ChannelLINE)
 	if !ok || secret == "" {
 		http.NotFound(w, r)
 		return
@@ -118,11 +119,11 @@ WHERE follows.changed_at < excluded.changed_at`, ns, f.user, state, f.at)
 				continue
 			}
 			if !f.following {
-				err = suppress(ctx, tx, ns, store.ChannelLINE, f.user, reasonUnfollowed, now)
+				err = tx.Suppress(ctx, ns, store.ChannelLINE, f.user, reasonUnfollowed, now)
 			} else {
 				// Who can follow exists, whatever a push was told before. An operator's suppression stays.
 				_, err = exec(ctx, tx, `DELETE FROM suppressions
-WHERE ns = $1 AND channel = 'line' AND address = $2 AND reason IN ('Unfollowed', 'RecipientInvalid')`, ns, f.user)
+WHERE ns = $1 AND channel = 'line' AND address = $2 AND reason IN ($3, $4)`, ns, f.user, reasonUnfollowed, channel.ReasonRecipientInvalid)
 			}
 			if err != nil {
 				return ref{}, fmt.Errorf("apply a follow: %w", err)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	twilio "github.com/twilio/twilio-go/client"
 
+	"github.com/kaeru-dev/kaeru/internal/channel"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -24,9 +25,9 @@ const callbackPolicy = "#rc=5&rp=all"
 // suppressingCodes are the error codes after which a number must not be used again, with the reason
 // that is stored. All others are the message's own failure.
 var suppressingCodes = map[string]string{
-	"21610": "RecipientOptedOut", // told Twilio STOP
-	"30005": "RecipientInvalid",  // unknown or no longer in service
-	"30006": "RecipientInvalid",  // a landline, or a carrier that cannot be reached
+	"21610": channel.ReasonRecipientOptedOut, // told Twilio STOP
+	"30005": channel.ReasonRecipientInvalid,  // unknown or no longer in service
+	"30006": channel.ReasonRecipientInvalid,  // a landline, or a carrier that cannot be reached
 }
 
 // callback is what Twilio says of a message.
@@ -39,8 +40,8 @@ type callback struct {
 }
 
 func (g *Gateway) twilioCallback(w http.ResponseWriter, r *http.Request) {
-	ns, channel := r.PathValue("ns"), r.PathValue("channel")
-	token, ok := g.Credentials.WebhookSecret(ns, channel, store.ChannelSMS)
+	ns, name := r.PathValue("ns"), r.PathValue("channel")
+	token, ok := g.Credentials.WebhookSecret(ns, name, store.ChannelSMS)
 	if !ok || token == "" {
 		http.NotFound(w, r)
 		return
@@ -59,7 +60,7 @@ func (g *Gateway) twilioCallback(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "MessageSid and MessageStatus are missing", http.StatusBadRequest)
 		return
 	}
-	if err := g.writer.write(r.Context(), g.applyCallback(ns, channel, c)); err != nil {
+	if err := g.writer.write(r.Context(), g.applyCallback(ns, name, c)); err != nil {
 		unavailable(w)
 		return
 	}
@@ -117,11 +118,11 @@ func (c callback) kind() string {
 
 // applyCallback records a callback. Callbacks come late, in any order and more than once, so a time
 // once set stays, and nothing takes delivered back.
-func (g *Gateway) applyCallback(ns, channel string, c callback) change {
+func (g *Gateway) applyCallback(ns, name string, c callback) change {
 	now := g.Clock.Now()
 	return func(ctx context.Context, tx *store.Tx) (ref, error) {
 		m, err := c.find(ctx, tx, ns)
-		if store.IsNotFound(err) || err == nil && (m.channel != channel || m.kind != store.ChannelSMS) {
+		if store.IsNotFound(err) || err == nil && (m.channel != name || m.kind != store.ChannelSMS) {
 			return ref{}, nil // not a message of Kaeru's, or one whose rows have been deleted
 		}
 		if err != nil {
@@ -134,10 +135,8 @@ func (g *Gateway) applyCallback(ns, channel string, c callback) change {
 		if fresh, err := rec.insert(ctx, tx, m, now); err != nil || !fresh {
 			return ref{}, err
 		}
-		if reason := suppressingCodes[c.errorCode]; reason != "" && rec.kind == receiptUndelivered && c.to != "" {
-			if err := suppress(ctx, tx, ns, store.ChannelSMS, c.to, reason, now); err != nil {
-				return ref{}, err
-			}
+		if err := c.suppress(ctx, tx, ns, rec.kind, now); err != nil {
+			return ref{}, err
 		}
 		changed, err := c.mark(ctx, tx, m, now)
 		if err != nil || !changed {
@@ -177,15 +176,14 @@ func (c callback) mark(ctx context.Context, tx *store.Tx, m message, now time.Ti
 	return healed+marked > 0, nil
 }
 
-// suppress keeps an address from being used again. The first reason stays.
-func suppress(ctx context.Context, tx *store.Tx, ns, kind, address, reason string, now time.Time) error {
-	normal, err := store.NormalizeAddress(kind, address)
-	if err != nil {
-		return nil //nolint:nilerr // no address, so no customer's, and nothing to keep from being used
+// suppress keeps a number from being used again where the error code says that it is the number's.
+func (c callback) suppress(ctx context.Context, tx *store.Tx, ns, kind string, now time.Time) error {
+	reason := suppressingCodes[c.errorCode]
+	if reason == "" || kind != receiptUndelivered {
+		return nil
 	}
-	if _, err := exec(ctx, tx, `INSERT INTO suppressions (ns, channel, address, reason, created_at) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (ns, channel, address) DO NOTHING`, ns, kind, normal, reason, store.Millis(now)); err != nil {
-		return fmt.Errorf("suppress an address: %w", err)
+	if _, err := store.NormalizeAddress(store.ChannelSMS, c.to); err != nil {
+		return nil //nolint:nilerr // no number, so no customer's, and nothing to keep from being used
 	}
-	return nil
+	return tx.Suppress(ctx, ns, store.ChannelSMS, c.to, reason, now)
 }
