@@ -44,7 +44,7 @@ func (r *ScenarioReconciler) runs(ctx context.Context, scenario *crm.Scenario) (
 			return time.Time{}, err
 		}
 		soon = earlier(soon, again)
-		if run.State == dispatch.RunPlanned {
+		if run.State == dispatch.RunPlanned || run.State == dispatch.RunRunning {
 			scenario.Status.Active = append(scenario.Status.Active, crm.ActiveJob{Name: run.Name})
 		}
 	}
@@ -57,7 +57,7 @@ func (r *ScenarioReconciler) job(ctx context.Context, scenario *crm.Scenario, re
 	err = r.Live.Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: run.Name}, &job)
 	switch {
 	case apierrors.IsNotFound(err):
-		if run.State != dispatch.RunPlanned {
+		if run.State != dispatch.RunPlanned && run.State != dispatch.RunRunning {
 			return time.Time{}, nil // it ended, and its Job was collected
 		}
 		if job, err = r.createJob(ctx, scenario, run); err != nil {

@@ -245,7 +245,7 @@ func (e *Engine) Cancel(ctx context.Context, ref Ref) (cancelled int64, err erro
 		}
 		steps := []struct{ what, query string }{
 			{"enrolments", `UPDATE enrolments SET state = 'cancelled', reason = 'ScenarioDeleted', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state = 'active'`},
-			{"runs", `UPDATE runs SET state = 'cancelled', completed_at = $3 WHERE ns = $1 AND scenario = $2 AND state IN ('enrolling', 'planning', 'planned')`},
+			{"runs", `UPDATE runs SET state = 'cancelled', completed_at = $3 WHERE ns = $1 AND scenario = $2 AND state IN ('enrolling', 'planning', 'planned', 'running')`},
 			{"messages", `UPDATE messages SET state = 'cancelled', reason = 'ScenarioDeleted', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state = 'planned'`},
 		}
 		for _, s := range steps {

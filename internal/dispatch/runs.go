@@ -16,7 +16,8 @@ import (
 const (
 	RunEnrolling = "enrolling"
 	RunPlanning  = "planning"
-	RunPlanned   = "planned"
+	RunPlanned   = "planned" // its Job is still to be made
+	RunRunning   = "running"
 	RunComplete  = "complete"
 	RunCancelled = "cancelled"
 )
@@ -33,7 +34,7 @@ type Run struct {
 // Runs gives the runs of a Scenario that are under way, and the latest one, by slot.
 func (e *Engine) Runs(ctx context.Context, ref Ref) ([]Run, error) {
 	rows, err := e.store.Query(ctx, `SELECT run, slot_at, state, shards, completed_at FROM runs
-WHERE ns = $1 AND scenario = $2 AND (state IN ('enrolling', 'planning', 'planned')
+WHERE ns = $1 AND scenario = $2 AND (state IN ('enrolling', 'planning', 'planned', 'running')
   OR slot_at = (SELECT MAX(slot_at) FROM runs WHERE ns = $1 AND scenario = $2))
 ORDER BY slot_at`, ref.Namespace, ref.Name)
 	if err != nil {

@@ -111,20 +111,25 @@ func (e *Engine) touch(ctx context.Context, query string, args ...any) (bool, er
 
 // Open lets the shards of a run be worked off, once its Job is there.
 func (e *Engine) Open(ctx context.Context, ref Ref, run string) error {
-	opened, err := e.touch(ctx, `UPDATE shards SET state = 'open' WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'held'`,
-		ref.Namespace, ref.Name, run)
+	err := e.store.Tx(ctx, func(tx *store.Tx) error {
+		if _, err := tx.Exec(ctx, `UPDATE shards SET state = 'open' WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'held'`,
+			ref.Namespace, ref.Name, run); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE runs SET state = 'running' WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'planned'`,
+			ref.Namespace, ref.Name, run)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("opening the shards of run %s: %w", run, err)
 	}
-	if opened {
-		e.Wake()
-	}
+	e.Wake()
 	return nil
 }
 
 // completeRuns ends the runs all of whose shards are done, and says which.
 func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
-	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run FROM runs WHERE state = 'planned' AND NOT EXISTS (
+	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run FROM runs WHERE state = 'running' AND NOT EXISTS (
   SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`)
 	if err != nil {
 		return nil, fmt.Errorf("finding runs that are complete: %w", err)
@@ -147,7 +152,7 @@ func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
 	}
 	var refs []Ref
 	for _, k := range found {
-		_, err := e.store.Exec(ctx, `UPDATE runs SET state = 'complete', completed_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'planned'`,
+		_, err := e.store.Exec(ctx, `UPDATE runs SET state = 'complete', completed_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'running'`,
 			k.ref.Namespace, k.ref.Name, k.run, store.Millis(e.clock.Now()))
 		if err != nil {
 			return nil, fmt.Errorf("completing run %s: %w", k.run, err)

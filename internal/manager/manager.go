@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -55,6 +56,8 @@ type Config struct {
 	// StatusEvery is how often one resource's status is written at most while things happen.
 	// 0 for two seconds.
 	StatusEvery time.Duration
+	// SkipNameValidation lets one process run several managers, as tests do.
+	SkipNameValidation bool
 }
 
 // Scheme knows all kinds that the manager reads and writes.
@@ -86,6 +89,7 @@ func Run(ctx context.Context, kube *rest.Config, c Config) (err error) {
 		LeaderElection:         c.LeaderElect, LeaderElectionID: "kaeru.crm.kaeru.dev",
 		LeaderElectionNamespace: c.LeaderElectionNamespace, LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout: &grace,
+		Controller:              config.Controller{SkipNameValidation: &c.SkipNameValidation},
 	})
 	if err != nil {
 		return fmt.Errorf("preparing the manager: %w", err)

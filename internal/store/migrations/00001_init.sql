@@ -226,7 +226,7 @@ CREATE TABLE runs (
   revision      ${ID} NOT NULL,
   segment       ${ID} NOT NULL, -- whose members it lets in
   slot_at       BIGINT NOT NULL,
-  state         ${ID} NOT NULL, -- enrolling, planning, planned, complete, cancelled
+  state         ${ID} NOT NULL, -- enrolling, planning, planned, running, complete, cancelled
   planned       BIGINT NOT NULL,
   shards        BIGINT NOT NULL,
   created_at    BIGINT NOT NULL,
@@ -234,7 +234,7 @@ CREATE TABLE runs (
   PRIMARY KEY (ns, scenario, run)
 )${CLUSTERED};
 CREATE INDEX runs_slot ON runs (ns, scenario, slot_at);
-CREATE INDEX runs_open ON runs (slot_at) WHERE state IN ('enrolling', 'planning', 'planned');
+CREATE INDEX runs_open ON runs (slot_at) WHERE state IN ('enrolling', 'planning', 'planned', 'running');
 
 -- Who is where in a scenario.
 CREATE TABLE enrolments (
