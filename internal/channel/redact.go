@@ -11,6 +11,10 @@ import (
 
 const (
 	maxDetail = 300
+	// maxWords and maxContent bound the work: providers' words are short, and what they quote of a
+	// message is its beginning.
+	maxWords   = 4000
+	maxContent = 32 << 10
 	// echo is how many characters in a row make a provider's words a quotation of the message.
 	echo = 10
 )
@@ -33,7 +37,7 @@ func Redact(words, content string, private ...string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(words, "?"))
-	words = strings.Join(strings.Fields(words), " ")
+	words = shorten(strings.Join(strings.Fields(words), " "), maxWords)
 	for _, p := range private {
 		words = without(words, p)
 	}
@@ -45,8 +49,21 @@ func Redact(words, content string, private ...string) string {
 	return words
 }
 
+// shorten cuts before a word, because half an address would not be recognised as one.
+func shorten(words string, limit int) string {
+	if len(words) <= limit {
+		return words
+	}
+	words = strings.ToValidUTF8(words[:limit], "")
+	if i := strings.LastIndexByte(words, ' '); i > 0 {
+		words = words[:i]
+	}
+	return words
+}
+
 // without removes p whatever its case: mail servers lower it.
 func without(words, p string) string {
+	p = strings.ToValidUTF8(p, "?") // as words are by now
 	if len(p) < 3 {
 		return words
 	}
@@ -54,14 +71,14 @@ func without(words, p string) string {
 }
 
 func withoutQuotations(words, content string) string {
-	content = strings.Join(strings.Fields(content), " ")
+	content = shorten(strings.Join(strings.Fields(content), " "), maxContent)
 	if content == "" {
 		return words
 	}
 	r := []rune(words)
 	quoted := make([]bool, len(r))
 	width := min(echo, len([]rune(content)))
-	for i := 0; i+width <= len(r) && i < 4*maxDetail; i++ {
+	for i := 0; i+width <= len(r); i++ {
 		if strings.Contains(content, string(r[i:i+width])) {
 			for j := i; j < i+width; j++ {
 				quoted[j] = true

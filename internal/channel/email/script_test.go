@@ -25,6 +25,7 @@ type script struct {
 	mu          sync.Mutex
 	connections int
 	verbs       []string
+	lines       []string
 	mails       []string
 }
 
@@ -36,7 +37,7 @@ var usual = map[string]string{
 }
 
 // serve listens until the test ends and returns the port.
-func (s *script) serve(t *testing.T) int {
+func (s *script) serve(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -82,6 +83,9 @@ func (s *script) talk(c net.Conn, done <-chan struct{}) {
 		}
 		verb := strings.ToUpper(strings.Fields(line + " ?")[0])
 		s.note(verb, "")
+		s.mu.Lock()
+		s.lines = append(s.lines, strings.TrimSpace(line))
+		s.mu.Unlock()
 		if !s.say(c, verb) {
 			return
 		}

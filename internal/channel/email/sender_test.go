@@ -34,9 +34,15 @@ func message() *channel.Message {
 		Email: &channel.Email{Subject: subject, Text: text, HTML: "<p>" + text + "</p>", UnsubscribeURL: link}}
 }
 
+// patience is long where an answer comes, and short where none does.
+const (
+	patience = 20 * time.Second
+	hurry    = 200 * time.Millisecond
+)
+
 func config(port int) Config {
 	return Config{From: "カエル商店 <news@shop.example>", ReplyTo: "help@shop.example", ReturnPath: "bounces@shop.example",
-		Host: "127.0.0.1", Port: port, TLS: Disabled, Timeout: 300 * time.Millisecond, FinalTimeout: 300 * time.Millisecond}
+		Host: "127.0.0.1", Port: port, TLS: Disabled, Timeout: patience, FinalTimeout: patience}
 }
 
 func sender(t *testing.T, c Config) *Sender {
@@ -157,6 +163,9 @@ func TestOutcomes(t *testing.T) {
 			c := config((&script{replies: tt.replies}).serve(t))
 			if tt.change != nil {
 				tt.change(&c)
+			}
+			if strings.HasSuffix(name, "silent") || name == "dot: nonsense" {
+				c.Timeout, c.FinalTimeout = hurry, hurry
 			}
 			s, begun := sender(t, c), 0
 			o := s.Send(t.Context(), message(), func(context.Context) error { begun++; return nil })
@@ -300,6 +309,47 @@ func TestConnectionsAreReused(t *testing.T) {
 	}
 }
 
+func TestConnectionsOutliveTheirDeadline(t *testing.T) {
+	srv := &script{}
+	c := config(srv.serve(t))
+	c.Timeout, c.FinalTimeout = hurry, hurry
+	s := sender(t, c)
+	for range 2 {
+		if o := s.Send(t.Context(), message(), nil); o.End != channel.Sent {
+			t.Fatalf("%+v", o)
+		}
+		time.Sleep(hurry + 20*time.Millisecond)
+	}
+	if n, _ := srv.seen(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+}
+
+// SMTPUTF8 is asked for only where an address needs it: a server that has it may relay to one that
+// has not.
+func TestForeignAddresses(t *testing.T) {
+	with := &script{replies: map[string]string{"EHLO": "250-mx.example\r\n250-8BITMIME\r\n250 SMTPUTF8"}}
+	s, m := sender(t, config(with.serve(t))), message()
+	for _, to := range []string{recipient, "花子@example.jp", recipient} {
+		m.To = to
+		if o := s.Send(t.Context(), m, nil); o.End != channel.Sent {
+			t.Fatalf("%+v", o)
+		}
+	}
+	var asked []bool
+	for _, line := range with.lines {
+		if strings.HasPrefix(line, "MAIL") {
+			asked = append(asked, strings.Contains(line, "SMTPUTF8"))
+		}
+	}
+	if fmt.Sprint(asked) != "[false true false]" {
+		t.Errorf("asked for: %v", asked)
+	}
+	m.To = "花子@example.jp"
+	checkOutcome(t, sender(t, config((&script{}).serve(t))).Send(t.Context(), m, nil),
+		want{end: channel.Failed, reason: channel.ReasonRecipientUnreachable})
+}
+
 func TestStaleConnectionsAreReplaced(t *testing.T) {
 	tests := map[string]func(*testing.T, *script, *Sender){
 		"hung up meanwhile, seen": func(t *testing.T, srv *script, s *Sender) {
@@ -352,7 +402,7 @@ func TestQueueID(t *testing.T) {
 func TestPoolHoldsItsLimit(t *testing.T) {
 	srv := &script{}
 	c := config(srv.serve(t))
-	c.MaxConnections, c.Timeout, c.FinalTimeout = 3, 10*time.Second, 10*time.Second
+	c.MaxConnections = 3
 	s := sender(t, c)
 	var wg sync.WaitGroup
 	for range 12 {

@@ -67,11 +67,15 @@ func TestCheckErrors(t *testing.T) {
 		"rate limit": {answering(429, nil, `{"message":"The API rate limit has been exceeded. Try again later."}`), false, channel.ReasonRateLimited},
 		"500":        {answering(500, nil, `oops`), false, channel.ReasonProviderFailing},
 		"cut":        {cutting, false, channel.ReasonProviderUnreachable},
-		"slow":       {slow, false, channel.ReasonProviderUnreachable},
+		"no answer":  {slow, false, channel.ReasonProviderUnreachable},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := sender(t, channeltest.NewServer(t, tt.handler).URL).Check(t.Context())
+			timeout := patience
+			if name == "no answer" {
+				timeout = hurry
+			}
+			_, err := patient(t, channeltest.NewServer(t, tt.handler).URL, timeout).Check(t.Context())
 			var e *channel.CheckError
 			if !errors.As(err, &e) {
 				t.Fatalf("%v is no CheckError", err)

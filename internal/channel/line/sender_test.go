@@ -36,9 +36,17 @@ func message() *channel.Message {
 	}
 }
 
-func sender(t *testing.T, endpoint string) *Sender {
+// patience is long where an answer comes, and short where none does.
+const (
+	patience = 20 * time.Second
+	hurry    = 200 * time.Millisecond
+)
+
+func sender(t *testing.T, endpoint string) *Sender { return patient(t, endpoint, patience) }
+
+func patient(t *testing.T, endpoint string, timeout time.Duration) *Sender {
 	t.Helper()
-	s, err := New(Config{Endpoint: endpoint, ChannelAccessToken: token, Timeout: 300 * time.Millisecond})
+	s, err := New(Config{Endpoint: endpoint, ChannelAccessToken: token, Timeout: timeout})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +163,11 @@ func TestOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			srv := channeltest.NewServer(t, tt.handler)
 			var b begun
-			check(t, sender(t, srv.URL).Send(t.Context(), message(), b.begin), tt.want)
+			timeout := patience
+			if name == "no answer" {
+				timeout = hurry
+			}
+			check(t, patient(t, srv.URL, timeout).Send(t.Context(), message(), b.begin), tt.want)
 			if b.times != 1 {
 				t.Errorf("begun %d times, want once", b.times)
 			}

@@ -37,7 +37,7 @@ func TestCheck(t *testing.T) {
 		"429":                 {account: refusing(429, 20429, "Too Many Requests"), reason: channel.ReasonRateLimited},
 		"503":                 {account: answering(503, "<h1>Unavailable</h1>"), reason: channel.ReasonProviderFailing},
 		"cut":                 {account: cutting, reason: channel.ReasonProviderUnreachable},
-		"silent":              {account: silent, reason: channel.ReasonProviderUnreachable},
+		"no answer":           {account: silent, reason: channel.ReasonProviderUnreachable},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +49,9 @@ func TestCheck(t *testing.T) {
 				tt.account(w, r)
 			})
 			c := config(srv.URL)
+			if name == "no answer" {
+				c.Timeout = hurry
+			}
 			if tt.change != nil {
 				tt.change(&c)
 			}

@@ -82,6 +82,10 @@ func TestExchange(t *testing.T) {
 		ambiguous bool
 	}{
 		"answered": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(418) }, "hello", 418, false},
+		"answered at length": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(503)
+			_, _ = io.WriteString(w, upload)
+		}, "hello", 503, false},
 		"read and cut": {func(_ http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
 			panic(http.ErrAbortHandler)
