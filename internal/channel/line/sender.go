@@ -113,7 +113,7 @@ func (s *Sender) push(ctx context.Context, m *channel.Message, begin channel.Beg
 		return lost("LINE no longer knows the retry key")
 	}
 	if ctx.Err() != nil {
-		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted, Ambiguous: begun}
+		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted, Ambiguous: begun, Detail: ctx.Err().Error()}
 	}
 	out, cancel := wire.Linger(ctx, s.timeout)
 	defer cancel()
