@@ -139,21 +139,22 @@ func TestSubjectIsOneLine(t *testing.T) {
 
 func TestTextOf(t *testing.T) {
 	tests := map[string]struct{ source, want string }{
-		"paragraphs":         {"<h1>Title</h1><p>One\n two.</p><p>Three</p>", "Title\n\nOne two.\n\nThree"},
-		"blocks":             {"<div>a</div><div>b<div>c</div></div>d", "a\nb\nc\nd"},
-		"line breaks":        {"a<br>b<br/>c", "a\nb\nc"},
-		"inline":             {"<b>a</b>b <i>c</i> , d", "ab c , d"},
-		"a list":             {"<ul><li>a</li><li>b</li></ul>c", "- a\n- b\n\nc"},
-		"cells":              {"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc"},
-		"a link":             {`<a href="https://a.example/?a=1&amp;b=2">see</a>`, "see (https://a.example/?a=1&b=2)"},
-		"a link that is one": {`<a href="https://a.example">https://a.example</a> <a href="mailto:a@b.example">a@b.example</a>`, "https://a.example a@b.example"},
-		"a picture's link":   {`<a href="https://a.example"><img src="x" alt="Sale"></a><a href="https://b.example"><img src="y"></a>`, "Sale (https://a.example)https://b.example"},
-		"what is not shown":  {`<head><title>t</title></head><style>s</style><div style="Display: none">p<div>q</div></div>a<!-- c --><!--[if mso]>m<![endif]-->`, "a"},
-		"entities":           {"a &amp; b&nbsp;&lt;c&gt;", "a & b <c>"},
-		"a rule":             {"a<hr>b", "a\n----\nb"},
-		"tags":               {`{% if customer.x %}<p>{{ customer.x | default: "<y>" }}</p>{% endif %}<a href="{{ p.url }}?a=1">{{ p.name }}</a>`, `{% if customer.x %}` + "\n\n" + `{{ customer.x | default: "<y>" }}` + "\n\n" + `{% endif %}{{ p.name }} ({{ p.url }}?a=1)`},
-		"nothing":            {"", ""},
-		"a tag left open":    {`<div style="display:none">a`, ""},
+		"paragraphs":                 {"<h1>Title</h1><p>One\n two.</p><p>Three</p>", "Title\n\nOne two.\n\nThree"},
+		"blocks":                     {"<div>a</div><div>b<div>c</div></div>d", "a\nb\nc\nd"},
+		"line breaks":                {"a<br>b<br/>c", "a\nb\nc"},
+		"inline":                     {"<b>a</b>b <i>c</i> , d", "ab c , d"},
+		"a list":                     {"<ul><li>a</li><li>b</li></ul>c", "- a\n- b\n\nc"},
+		"cells":                      {"<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc"},
+		"a link":                     {`<a href="https://a.example/?a=1&amp;b=2">see</a>`, "see (https://a.example/?a=1&b=2)"},
+		"a link that is one":         {`<a href="https://a.example">https://a.example</a> <a href="mailto:a@b.example">a@b.example</a>`, "https://a.example a@b.example"},
+		"a picture's link":           {`<a href="https://a.example"><img src="x" alt="Sale"></a><a href="https://b.example"><img src="y"></a>`, "Sale (https://a.example)https://b.example"},
+		"what is not shown":          {`<head><title>t</title></head><style>s</style><div style="Display: none">p<div>q</div></div>a<!-- c --><!--[if mso]>m<![endif]-->`, "a"},
+		"entities":                   {"a &amp; b&nbsp;&lt;c&gt;", "a & b <c>"},
+		"a rule":                     {"a<hr>b", "a\n----\nb"},
+		"tags":                       {`{% if customer.x %}<p>{{ customer.x | default: "<y>" }}</p>{% endif %}<a href="{{ p.url }}?a=1">{{ p.name }}</a>`, `{% if customer.x %}` + "\n\n" + `{{ customer.x | default: "<y>" }}` + "\n\n" + `{% endif %}{{ p.name }} ({{ p.url }}?a=1)`},
+		"a link that is one in tags": {`<a href="{{ shop.url }}">{{ shop.url }}</a>`, "{{ shop.url }}"},
+		"nothing":                    {"", ""},
+		"a tag left open":            {`<div style="display:none">a`, ""},
 	}
 	for name, tc := range tests {
 		t.Run(name, func(t *testing.T) {

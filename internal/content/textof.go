@@ -14,7 +14,7 @@ import (
 // addresses follow their words, pictures are their descriptions, and what is not shown is left out.
 func textOf(source string) string {
 	h := hide(source)
-	w := &textWriter{}
+	w := &textWriter{source: h}
 	z := html.NewTokenizer(strings.NewReader(h.source))
 	for {
 		switch z.Next() {
@@ -35,6 +35,7 @@ func textOf(source string) string {
 }
 
 type textWriter struct {
+	source  *hidden
 	b       strings.Builder
 	pending string // white space that is due before the next text
 	hidden  []atom.Atom
@@ -105,8 +106,9 @@ func (w *textWriter) endLink() {
 	if href == "" || strings.HasPrefix(href, "#") {
 		return
 	}
-	switch words := strings.TrimSpace(w.b.String()[w.linkAt:]); {
-	case words == href, words == strings.TrimPrefix(href, "mailto:"), words == strings.TrimPrefix(href, "tel:"):
+	words := strings.TrimSpace(w.b.String()[w.linkAt:])
+	switch {
+	case w.source.show(words) == w.source.show(href), words == strings.TrimPrefix(href, "mailto:"), words == strings.TrimPrefix(href, "tel:"):
 	case words == "":
 		w.text(href)
 	default:
