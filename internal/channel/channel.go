@@ -47,9 +47,8 @@ type Line struct {
 	Unit string
 	// NotificationDisabled delivers without a sound.
 	NotificationDisabled bool
-	// Since is when the sending of this message was first begun, on machine time; zero if it never
-	// was, or is known to have come to nothing. LINE keeps a retry key for a day: after that a
-	// message once begun is not sent again.
+	// Since is when the sending of this message was first begun, on machine time; only Resolve asks.
+	// LINE keeps a retry key for a day: after that a message once begun is not sent again.
 	Since time.Time
 }
 
@@ -60,8 +59,8 @@ type SMS struct {
 	StatusCallback string
 	// Link is a part of Text that no other message has, by which the message can be looked up.
 	Link string
-	// Since is when the sending was begun, on machine time; a lookup does not go further back. Zero
-	// means now.
+	// Since is when the sending was begun, on machine time; only Resolve asks, and does not look
+	// further back. Zero means now.
 	Since time.Time
 }
 

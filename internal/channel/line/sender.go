@@ -89,28 +89,31 @@ func (s *Sender) Close() error {
 	return nil
 }
 
-// Send pushes the message under its key, which LINE keeps for a day.
+// Send pushes the message under its key, which LINE keeps for a day. Whoever calls Send knows that
+// LINE does not have the message; an earlier attempt that was refused does not count, however old.
 func (s *Sender) Send(ctx context.Context, m *channel.Message, begin channel.Begin) channel.Outcome {
-	return s.push(ctx, m, begin)
+	return s.push(ctx, m, begin, false)
 }
 
 // Resolve pushes again under the same key: LINE takes the message if it does not have it, and says
 // so if it has. A message without Since is too old to tell.
 func (s *Sender) Resolve(ctx context.Context, m *channel.Message) channel.Outcome {
-	if m.Line != nil && m.Line.Since.IsZero() {
+	switch {
+	case m.Line == nil: // refused below
+	case m.Line.Since.IsZero():
 		return lost("when its sending was begun is not known")
+	case time.Since(m.Line.Since) > keyLife:
+		return lost("LINE no longer knows the retry key")
 	}
-	return s.push(ctx, m, nil)
+	return s.push(ctx, m, nil, true)
 }
 
-func (s *Sender) push(ctx context.Context, m *channel.Message, begin channel.Begin) channel.Outcome {
+// push sends. With begun, LINE may have the message already, and no answer short of a final one
+// changes that.
+func (s *Sender) push(ctx context.Context, m *channel.Message, begin channel.Begin, begun bool) channel.Outcome {
 	req, err := request(m)
 	if err != nil {
 		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid, Detail: err.Error()}
-	}
-	begun := !m.Line.Since.IsZero()
-	if begun && time.Since(m.Line.Since) > keyLife {
-		return lost("LINE no longer knows the retry key")
 	}
 	if ctx.Err() != nil {
 		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted, Ambiguous: begun, Detail: ctx.Err().Error()}

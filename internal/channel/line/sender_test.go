@@ -276,6 +276,17 @@ func TestAnswerIsAwaitedAfterTheContextEnds(t *testing.T) {
 	check(t, sender(t, srv.URL).Send(ctx, message(), nil), want{end: channel.Sent, id: "1"})
 }
 
+// A push that LINE refused long ago, as with the month's limit reached, is simply sent.
+func TestSendAfterAnOldRefusal(t *testing.T) {
+	m := message()
+	m.Line.Since = time.Now().Add(-20 * 24 * time.Hour)
+	limit := channeltest.NewServer(t, answering(429, nil, `{"message":"You have reached your monthly limit."}`))
+	check(t, sender(t, limit.URL).Send(t.Context(), m, nil),
+		want{end: channel.Retry, reason: channel.ReasonQuotaExhausted, pause: channel.ReasonQuotaExhausted})
+	open := channeltest.NewServer(t, answering(200, nil, `{"sentMessages":[{"id":"1"}]}`))
+	check(t, sender(t, open.URL).Send(t.Context(), m, nil), want{end: channel.Sent, id: "1"})
+}
+
 func TestResolve(t *testing.T) {
 	calls := 0
 	srv := channeltest.NewServer(t, func(w http.ResponseWriter, _ *http.Request) {
