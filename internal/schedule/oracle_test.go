@@ -26,21 +26,25 @@ func oracle(t *testing.T, expr, zone string, from, to time.Time) []time.Time {
 	spec.Location = time.UTC
 
 	var out []time.Time
-	var shown time.Time
-	for now := from.Add(-72 * time.Hour).Truncate(time.Minute); !now.After(to); now = now.Add(time.Minute) {
+	var shown, due time.Time
+	for now := from.Add(-36 * time.Hour).Truncate(time.Minute); !now.After(to); now = now.Add(time.Minute) {
 		l := now.In(loc)
 		wall := time.Date(l.Year(), l.Month(), l.Day(), l.Hour(), l.Minute(), 0, 0, time.UTC)
 		if shown.IsZero() {
-			shown = wall
+			shown, due = wall, spec.Next(wall)
 			continue
 		}
 		if !wall.After(shown) {
 			continue
 		}
-		if due := spec.Next(shown); !due.After(wall) && now.After(from) {
+		shown = wall
+		if due.After(wall) {
+			continue
+		}
+		due = spec.Next(wall)
+		if now.After(from) {
 			out = append(out, now)
 		}
-		shown = wall
 	}
 	return out
 }

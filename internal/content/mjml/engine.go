@@ -27,6 +27,11 @@ var compressed []byte
 // memoryPages bounds the memory of one compilation, in pages of 64 KiB.
 const memoryPages = 4096
 
+// compilations, where it is set, keeps the machine code from one engine to the next. Tests set it,
+// since the race detector makes ten seconds of each start; in production it would keep in memory
+// what Compiler.rest lets go of.
+var compilations wazero.CompilationCache
+
 // engine is the compiler, ready to run.
 type engine struct {
 	runtime wazero.Runtime
@@ -41,6 +46,9 @@ func newEngine() (*engine, error) {
 		return nil, fmt.Errorf("unpacking it: %w", err)
 	}
 	config := wazero.NewRuntimeConfig().WithCloseOnContextDone(true).WithMemoryLimitPages(memoryPages)
+	if compilations != nil {
+		config = config.WithCompilationCache(compilations)
+	}
 	e := &engine{runtime: wazero.NewRuntimeWithConfig(ctx, config)}
 	if err := e.load(ctx, code); err != nil {
 		e.close()

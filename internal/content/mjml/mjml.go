@@ -70,6 +70,9 @@ func (c *Compiler) Compile(ctx context.Context, source string) (string, error) {
 	if c.closed {
 		return "", fmt.Errorf("compiling MJML: the compiler is closed")
 	}
+	if err := ctx.Err(); err != nil {
+		return "", fmt.Errorf("compiling MJML: %w", err)
+	}
 	if c.release != nil {
 		c.release.Stop()
 	}

@@ -12,11 +12,15 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/tetratelabs/wazero"
 )
 
 var shared = New()
 
 func TestMain(m *testing.M) {
+	compilations = wazero.NewCompilationCache()
 	code := m.Run()
 	_ = shared.Close()
 	os.Exit(code)
@@ -123,9 +127,14 @@ func TestRestAndClose(t *testing.T) {
 }
 
 func TestContextEndsACompilation(t *testing.T) {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := shared.Compile(ctx, mail("<mj-text>cancelled</mj-text>")); err == nil {
+	// Long enough to be still at work when its time is over.
+	long := mail(strings.Repeat("<mj-text>long</mj-text>", 20_000))
+	if _, err := shared.Compile(context.Background(), mail("<mj-text>before</mj-text>")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := shared.Compile(ctx, long); err == nil {
 		t.Error("compiled in spite of its context")
 	}
 	if _, err := shared.Compile(context.Background(), mail("<mj-text>after</mj-text>")); err != nil {
