@@ -14,12 +14,19 @@ import (
 func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 	s := &statement{env: env, bound: make(map[any]int), buyersOnly: needsOrder(match)}
 	s.text(env.Namespace) // $1
+	first, err := s.startFrom(match)
+	if err != nil {
+		return nil, err
+	}
 	const path = "spec.match"
 	var where []string
 	if len(match.All)+len(match.Any)+len(match.None) == 0 {
 		return nil, &Invalid{path, "give at least one of all, any, none"}
 	}
 	for i := range match.All {
+		if i == first {
+			continue
+		}
 		p, err := s.nested(&match.All[i], fmt.Sprintf("%s.all[%d]", path, i))
 		if err != nil {
 			return nil, err
@@ -46,6 +53,37 @@ func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 	}
 	query, base := s.sql(where)
 	return &Query{SQL: query, BaseSQL: base, args: s.args}, nil
+}
+
+// startFrom makes the set of the first condition of all that is one, and gives its index; -1 where there is none.
+func (s *statement) startFrom(match v1alpha1.Match) (int, error) {
+	for i := range match.All {
+		// On trial, since a statement must not have a placeholder that it does not use.
+		trial := &statement{env: s.env, bound: make(map[any]int)}
+		c, path := &match.All[i].Condition, fmt.Sprintf("spec.match.all[%d]", i)
+		m, err := trial.membershipIn(c, path)
+		if err != nil {
+			return 0, err
+		}
+		if m.query != "" && !m.outside {
+			m, err = s.membershipIn(c, path)
+			s.set = m.distinct()
+			return i, err
+		}
+	}
+	return -1, nil
+}
+
+func (s *statement) membershipIn(c *v1alpha1.Condition, path string) (membershipIn, error) {
+	switch {
+	case c.Orders != nil:
+		return s.ordersIn(c.Orders, path+".orders")
+	case c.Spend != nil:
+		return s.spendIn(c.Spend, path+".spend")
+	case c.Segment != nil:
+		return s.segmentIn(c.Segment), nil
+	}
+	return membershipIn{}, nil
 }
 
 // predicate is a condition in SQL. Where a condition holds, holds is true, and fails is not; where it
@@ -123,7 +161,7 @@ func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, er
 	case c.Reachable != nil:
 		return s.reachable(c.Reachable, path+".reachable")
 	case c.Segment != nil:
-		return s.segment(c.Segment), nil
+		return s.member(s.segmentIn(c.Segment)), nil
 	}
 	if name := later(c); name != "" {
 		return predicate{}, &Unsupported{path + "." + name}

@@ -113,16 +113,36 @@ func (s *statement) reachable(c *v1alpha1.ReachableCondition, path string) (pred
 	return anyOf(parts), nil
 }
 
-func (s *statement) segment(c *v1alpha1.LocalReference) predicate {
-	return s.member("SELECT o.customer_id FROM memberships o WHERE o.ns = $1 AND o.segment = " + s.text(string(c.Name)))
+func (s *statement) segmentIn(c *v1alpha1.LocalReference) membershipIn {
+	return membershipIn{query: "SELECT o.customer_id FROM memberships o WHERE o.ns = $1 AND o.segment = " + s.text(string(c.Name))}
 }
 
-// member holds of the customers whom a subquery of one column, customer_id, selects.
-func (s *statement) member(query string) predicate {
-	in := s.id() + " IN (" + query + ")"
-	if s.env.Dialect == store.SQLite {
-		return predicate{in, s.id() + " NOT IN (" + query + ")"}
+// membershipIn is a condition that holds of the customers a subquery selects, or of all but those.
+// Without a query it is none.
+type membershipIn struct {
+	// query has one column, customer_id, which is called o.customer_id within.
+	query string
+	// repeats says that it selects a customer more than once.
+	repeats bool
+	outside bool
+}
+
+func (m membershipIn) distinct() string {
+	if m.repeats {
+		return m.query + " GROUP BY o.customer_id"
 	}
+	return m.query
+}
+
+func (s *statement) member(m membershipIn) predicate {
+	in := s.id() + " IN (" + m.query + ")"
 	// PostgreSQL makes an anti-join of NOT EXISTS, and nothing good of NOT IN.
-	return predicate{in, "NOT EXISTS (SELECT 1 FROM (" + query + ") x WHERE x.customer_id = " + s.id() + ")"}
+	out := "NOT EXISTS (SELECT 1 FROM (" + m.query + ") x WHERE x.customer_id = " + s.id() + ")"
+	if s.env.Dialect == store.SQLite {
+		out = s.id() + " NOT IN (" + m.query + ")"
+	}
+	if m.outside {
+		return predicate{out, in}
+	}
+	return predicate{in, out}
 }

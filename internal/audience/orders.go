@@ -12,74 +12,86 @@ import (
 )
 
 func (s *statement) orders(c *v1alpha1.OrdersCondition, path string) (predicate, error) {
-	least, limit := c.Range()
-	atLeast, most := int64(least), int64(-1)
-	if limit != nil {
-		most = int64(*limit)
+	set, err := s.ordersIn(c, path)
+	if err != nil {
+		return predicate{}, err
 	}
+	atLeast, most := c.Range()
 	switch {
-	case limit != nil && most < atLeast:
-		return predicate{}, &Invalid{path, "atLeast must not be above atMost"}
-	case atLeast == 0 && limit == nil:
+	case set.query != "":
+		return s.member(set), nil
+	case atLeast == 0 && most == nil:
 		return always, nil
-	case c.Where == nil && c.Within == "":
-		return s.countedOrders(atLeast, most), nil
-	case c.Where == nil && atLeast <= 2 && most <= 1:
-		return s.latestOrders(c.Within, atLeast, most, path)
+	case c.Within == "":
+		return s.countedOrders(int64(atLeast), most), nil
+	}
+	return s.latestOrders(c.Within, atLeast, most, path)
+}
+
+// ordersIn is the condition as a subquery of orders, where it needs one.
+func (s *statement) ordersIn(c *v1alpha1.OrdersCondition, path string) (membershipIn, error) {
+	atLeast, most := c.Range()
+	switch {
+	case most != nil && *most < atLeast:
+		return membershipIn{}, &Invalid{path, "atLeast must not be above atMost"}
+	case atLeast == 0 && most == nil,
+		c.Where == nil && c.Within == "",
+		c.Where == nil && atLeast <= 2 && (most == nil || *most <= 1):
+		return membershipIn{}, nil
 	}
 	which, err := s.matchingOrders(c.Within, c.Where, path)
 	if err != nil {
-		return predicate{}, err
+		return membershipIn{}, err
 	}
 	query := "SELECT o.customer_id FROM " + which
 	switch {
 	case atLeast == 0:
-		// None is enough, so the others are those who do not match.
-		return s.member(query + havingMore(s, most)).not(), nil
-	case limit == nil:
-		return s.member(query + havingMore(s, atLeast-1)), nil
+		// None is enough, so those who do not match are the ones to find.
+		return membershipIn{query: query + havingMore(s, *most), repeats: *most == 0, outside: true}, nil
+	case most == nil:
+		return membershipIn{query: query + havingMore(s, atLeast-1), repeats: atLeast == 1}, nil
 	}
-	return s.member(fmt.Sprintf("%s GROUP BY o.customer_id HAVING COUNT(*) BETWEEN %s AND %s", query, s.number(atLeast), s.number(most))), nil
+	return membershipIn{query: fmt.Sprintf("%s GROUP BY o.customer_id HAVING COUNT(*) BETWEEN %s AND %s",
+		query, s.number(int64(atLeast)), s.number(int64(*most)))}, nil
 }
 
 // havingMore keeps those who have more than n orders.
-func havingMore(s *statement, n int64) string {
+func havingMore(s *statement, n int32) string {
 	if n == 0 {
 		return "" // a semi-join needs no groups
 	}
-	return " GROUP BY o.customer_id HAVING COUNT(*) > " + s.number(n)
+	return " GROUP BY o.customer_id HAVING COUNT(*) > " + s.number(int64(n))
 }
 
-// countedOrders compares the number of all orders; most is -1 where there is no limit.
-func (s *statement) countedOrders(atLeast, most int64) predicate {
+// countedOrders compares the number of all orders; without a most there is no limit.
+func (s *statement) countedOrders(atLeast int64, most *int32) predicate {
 	switch {
-	case most < 0:
+	case most == nil:
 		return when(s.metric("orders") + " >= " + s.number(atLeast))
-	case atLeast == most && most > 0:
-		return when(s.metric("orders") + " = " + s.number(most))
 	case atLeast == 0:
-		return when(s.metricOrZero("orders") + " <= " + s.number(most))
+		return when(s.metricOrZero("orders") + " <= " + s.number(int64(*most)))
+	case atLeast == int64(*most):
+		return when(s.metric("orders") + " = " + s.number(atLeast))
 	}
-	return when(s.metric("orders") + " BETWEEN " + s.number(atLeast) + " AND " + s.number(most))
+	return when(s.metric("orders") + " BETWEEN " + s.number(atLeast) + " AND " + s.number(int64(*most)))
 }
 
 // latestOrders compares a number of orders in a window where the last two orders tell it: at least
 // one is a last order in the window, at least two is the one before it.
-func (s *statement) latestOrders(within v1alpha1.Duration, atLeast, most int64, path string) (predicate, error) {
+func (s *statement) latestOrders(within v1alpha1.Duration, atLeast int32, most *int32, path string) (predicate, error) {
 	d, err := duration(within, path+".within")
 	if err != nil {
 		return predicate{}, err
 	}
-	moreThan := []predicate{
-		when(s.metric("last_order_at") + " > " + s.before(d)),
-		when(s.metric("previous_order_at") + " > " + s.before(d)),
+	moreThan := func(n int32) predicate {
+		return when(s.metric([]string{"last_order_at", "previous_order_at"}[n]) + " > " + s.before(d))
 	}
 	var parts []predicate
 	if atLeast > 0 {
-		parts = append(parts, moreThan[atLeast-1])
+		parts = append(parts, moreThan(atLeast-1))
 	}
-	if most >= 0 {
-		parts = append(parts, moreThan[most].not())
+	if most != nil {
+		parts = append(parts, moreThan(*most).not())
 	}
 	return allOf(parts), nil
 }

@@ -42,8 +42,11 @@ type statement struct {
 	bound map[any]int
 	with  []string
 
-	// buyersOnly leaves out customers without a row of metrics. Otherwise their metrics are NULL.
-	buyersOnly                 bool
+	// buyersOnly says that everybody looked at has a row of metrics. Otherwise it may be NULL.
+	buyersOnly bool
+	// set, where there is one, is the subquery of a condition that must hold: nobody else need be
+	// looked at. Its column is customer_id, each once.
+	set                        string
 	usesMetrics, usesCustomers bool
 }
 
@@ -104,7 +107,10 @@ func (s *statement) customer(column string) string {
 
 // id is the customer's.
 func (s *statement) id() string {
-	if s.buyersOnly {
+	switch {
+	case s.set != "":
+		return "b.customer_id"
+	case s.buyersOnly:
 		return s.metric("customer_id")
 	}
 	return s.customer("id")
@@ -117,7 +123,7 @@ func (s *statement) table(query string) string {
 	return name
 }
 
-// sql is the statement that selects the customers of whom where holds.
+// sql is the statement that selects the customers of whom where holds, and one that counts those looked at.
 func (s *statement) sql(where []string) (query, base string) {
 	id := s.id()
 	var out strings.Builder
@@ -125,19 +131,34 @@ func (s *statement) sql(where []string) (query, base string) {
 		out.WriteString("WITH " + strings.Join(s.with, ", ") + "\n")
 	}
 	out.WriteString("SELECT " + id + " AS id\n")
+	join := "LEFT JOIN"
+	if s.buyersOnly {
+		join = "JOIN"
+	}
 	switch {
-	case s.buyersOnly && s.usesCustomers:
-		out.WriteString("FROM metrics m JOIN customers c ON c.ns = $1 AND c.id = m.customer_id\nWHERE m.ns = $1")
+	case s.set != "":
+		out.WriteString("FROM (" + s.set + ") b")
+		if s.usesMetrics {
+			out.WriteString(" " + join + " metrics m ON m.ns = $1 AND m.customer_id = b.customer_id")
+		}
+		if s.usesCustomers {
+			out.WriteString(" JOIN customers c ON c.ns = $1 AND c.id = b.customer_id")
+		}
+		where = append([]string{"TRUE"}, where...)
 	case s.buyersOnly:
-		out.WriteString("FROM metrics m\nWHERE m.ns = $1")
-	case s.usesMetrics:
-		out.WriteString("FROM customers c LEFT JOIN metrics m ON m.ns = $1 AND m.customer_id = c.id\nWHERE c.ns = $1")
+		out.WriteString("FROM metrics m")
+		if s.usesCustomers {
+			out.WriteString(" JOIN customers c ON c.ns = $1 AND c.id = m.customer_id")
+		}
+		where = append([]string{"m.ns = $1"}, where...)
 	default:
-		out.WriteString("FROM customers c\nWHERE c.ns = $1")
+		out.WriteString("FROM customers c")
+		if s.usesMetrics {
+			out.WriteString(" LEFT JOIN metrics m ON m.ns = $1 AND m.customer_id = c.id")
+		}
+		where = append([]string{"c.ns = $1"}, where...)
 	}
-	for _, condition := range where {
-		out.WriteString("\n  AND " + condition)
-	}
+	out.WriteString("\nWHERE " + strings.Join(where, "\n  AND "))
 	base = "SELECT COUNT(*) FROM customers WHERE ns = $1"
 	if s.buyersOnly {
 		base = "SELECT COUNT(*) FROM metrics WHERE ns = $1"

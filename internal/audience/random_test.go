@@ -308,7 +308,9 @@ func (r random) attribute() *v1alpha1.AttributeCondition {
 		v := pick(r, intstr.FromInt32(7), intstr.FromInt32(20), intstr.FromString("-0.5"), intstr.FromString("20.5"))
 		return &v
 	}
-	date := func() v1alpha1.Date { return pick[v1alpha1.Date](r, "1990-02-28", "2026-03-01", "2026-02-28", "2000-01-01") }
+	date := func() v1alpha1.Date {
+		return pick[v1alpha1.Date](r, "1990-02-28", "2026-03-01", "2026-02-28", "2000-01-01")
+	}
 	switch r.IntN(8) {
 	case 0:
 		c.In = some(r, "20", "20.50", "true", "東京", "", "30.5", "c01", "007", "3")

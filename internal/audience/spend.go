@@ -64,32 +64,54 @@ func (l limits) compare(s *statement, amount, least, most, operator string) stri
 }
 
 func (s *statement) spend(c *v1alpha1.SpendCondition, path string) (predicate, error) {
-	if c.TopPercent != nil || c.BottomPercent != nil {
-		return s.spendRank(c, path)
+	set, err := s.spendIn(c, path)
+	if err != nil {
+		return predicate{}, err
+	}
+	if set.query != "" {
+		return s.member(set), nil
+	}
+	if rank, err := spendRankOf(c, path); rank != nil || err != nil {
+		return s.spendRank(c, rank), err
 	}
 	l, err := spendLimits(c, path)
 	if err != nil {
 		return predicate{}, err
 	}
+	amount := s.spendOf(c)
+	if l.contain(0) && (!s.buyersOnly || c.OfOrDefault() == v1alpha1.SpendAverage) {
+		amount = "COALESCE(" + amount + ", 0)"
+	}
+	return when(l.inside(s, amount)), nil
+}
+
+// spendIn is the condition as a subquery of orders, where it needs one.
+func (s *statement) spendIn(c *v1alpha1.SpendCondition, path string) (membershipIn, error) {
 	if c.Within == "" && c.Where == nil {
-		if !l.contain(0) {
-			return when(l.inside(s, s.spendOf(c))), nil
-		}
-		if s.buyersOnly && c.OfOrDefault() == v1alpha1.SpendTotal {
-			return when(l.inside(s, s.spendOf(c))), nil
-		}
-		return when(l.inside(s, "COALESCE("+s.spendOf(c)+", 0)")), nil
+		return membershipIn{}, nil
+	}
+	rank, err := spendRankOf(c, path)
+	if err != nil {
+		return membershipIn{}, err
 	}
 	which, err := s.matchingOrders(c.Within, c.Where, path)
 	if err != nil {
-		return predicate{}, err
+		return membershipIn{}, err
+	}
+	if rank != nil {
+		table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id")
+		return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM %s o WHERE o.amount %s %s", table, rank.compare, s.cut(rank, "o.amount", table+" o"))}, nil
+	}
+	l, err := spendLimits(c, path)
+	if err != nil {
+		return membershipIn{}, err
 	}
 	query := "SELECT o.customer_id FROM " + which + " GROUP BY o.customer_id HAVING "
 	if l.contain(0) {
 		// Who has no such order spent nothing, so those who do not match are the ones to find.
-		return s.member(query + l.outside(s, orderSum(c))).not(), nil
+		return membershipIn{query: query + l.outside(s, orderSum(c)), outside: true}, nil
 	}
-	return s.member(query + l.inside(s, orderSum(c))), nil
+	return membershipIn{query: query + l.inside(s, orderSum(c))}, nil
 }
 
 // spendOf is what a customer spent, of all orders, NULL where there is none to divide by.
@@ -114,35 +136,45 @@ func orderSum(c *v1alpha1.SpendCondition) string {
 	return sum
 }
 
-// spendRank compares with the amount at the rank where the percentage ends, which the statement
-// looks up once. Who spent the same as the last one within it has the same rank, and is within it.
-func (s *statement) spendRank(c *v1alpha1.SpendCondition, path string) (predicate, error) {
-	percent, name, order, compare := c.TopPercent, "topPercent", "DESC", ">="
+// rank is the place up to which customers belong to a percentage.
+type rank struct {
+	// share is in 1/10,000 of a percent, of which a million make the whole.
+	share          int64
+	order, compare string
+}
+
+// spendRankOf is nil where a condition asks for no percentage.
+func spendRankOf(c *v1alpha1.SpendCondition, path string) (*rank, error) {
+	r, percent, name := &rank{order: "DESC", compare: ">="}, c.TopPercent, "topPercent"
 	if percent == nil {
-		percent, name, order, compare = c.BottomPercent, "bottomPercent", "ASC", "<="
+		r, percent, name = &rank{order: "ASC", compare: "<="}, c.BottomPercent, "bottomPercent"
 	}
-	// In 1/10,000 of a percent, of which a million make the whole.
+	if percent == nil {
+		return nil, nil
+	}
 	share, err := money.FromIntOrString(percent)
 	if err != nil {
-		return predicate{}, &Invalid{path + "." + name, err.Error()}
+		return nil, &Invalid{path + "." + name, err.Error()}
 	}
 	if share <= 0 || share > 100*money.Unit {
-		return predicate{}, &Invalid{path + "." + name, "lies above 0 and at most at 100"}
+		return nil, &Invalid{path + "." + name, "lies above 0 and at most at 100"}
 	}
-	cut := func(amount, from string) string {
-		// The rank is rounded up; the offset is one less. Without anybody it is 0, and the cut NULL.
-		return fmt.Sprintf("(SELECT %[1]s FROM %[2]s ORDER BY %[1]s %[3]s LIMIT 1 OFFSET (SELECT (%[4]s * COUNT(*) - 1) / 1000000 FROM %[2]s))",
-			amount, from, order, s.number(int64(share)))
+	r.share = int64(share)
+	return r, nil
+}
+
+// cut is the amount of the last one whose rank is within the percentage, which the statement looks up
+// once. Who spent the same has the same rank, and is within it too.
+func (s *statement) cut(r *rank, amount, from string) string {
+	// The place is rounded up, and the offset is one less. Without anybody it is 0, and the cut NULL.
+	return fmt.Sprintf("(SELECT %[1]s FROM %[2]s ORDER BY %[1]s %[3]s LIMIT 1 OFFSET (SELECT (%[4]s * COUNT(*) - 1) / 1000000 FROM %[2]s))",
+		amount, from, r.order, s.number(r.share))
+}
+
+func (s *statement) spendRank(c *v1alpha1.SpendCondition, r *rank) predicate {
+	if r == nil {
+		return predicate{}
 	}
-	if c.Within == "" && c.Where == nil {
-		amount := s.spendOf(c)
-		cutPoint := cut(spendColumn(c, "b.spend", "b.orders"), "metrics b WHERE b.ns = $1 AND b.orders > 0")
-		return when(fmt.Sprintf("%s > 0 AND %s %s %s", s.metric("orders"), amount, compare, cutPoint)), nil
-	}
-	which, err := s.matchingOrders(c.Within, c.Where, path)
-	if err != nil {
-		return predicate{}, err
-	}
-	table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id")
-	return s.member(fmt.Sprintf("SELECT b.customer_id FROM %s b WHERE b.amount %s %s", table, compare, cut("b.amount", table+" b"))), nil
+	cut := s.cut(r, spendColumn(c, "b.spend", "b.orders"), "metrics b WHERE b.ns = $1 AND b.orders > 0")
+	return when(fmt.Sprintf("%s > 0 AND %s %s %s", s.metric("orders"), s.spendOf(c), r.compare, cut))
 }
