@@ -80,8 +80,6 @@ const (
 	AnnotationRequestedAt = "crm.kaeru.dev/requestedAt"
 	// LabelScenario is on what a Scenario owns.
 	LabelScenario = "crm.kaeru.dev/scenario"
-	// FinalizerScenario cancels what has not been sent when a Scenario is deleted.
-	FinalizerScenario = "crm.kaeru.dev/scenario"
 	// JobManager is what the Jobs that Kaeru works off itself carry as spec.managedBy.
 	JobManager = "crm.kaeru.dev/in-process"
 	// ShopConfigMap holds the shop's own defaults in its namespace.
