@@ -276,7 +276,8 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 	_, err := tx.Exec(ctx, `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at) AS (VALUES `+values+`)
 UPDATE messages SET state = v.state, reason = v.reason,
   provider_id = COALESCE(v.provider_id, messages.provider_id),
-  parts = v.parts, cost = v.cost, ended_at = v.ended_at
+  parts = v.parts, cost = v.cost, ended_at = v.ended_at,
+  begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END
 FROM v
 WHERE messages.id = v.id AND messages.state IN ('planned', 'sending')
   AND (messages.fence = v.fence OR messages.state = 'planned' AND EXISTS (

@@ -35,6 +35,8 @@ type letter struct {
 	consent, suppressed      string
 	exitedFor                string // why the customer left the scenario, if so
 	converted                bool
+	// parts is how many parts of an SMS the rendered text takes.
+	parts int
 	// short are the links of the rendered message, which are stored when its sending begins.
 	short []content.ShortLink
 }

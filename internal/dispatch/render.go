@@ -114,6 +114,7 @@ func (e *Engine) compose(ctx context.Context, t template, data *content.Data, ch
 		if err != nil {
 			return nil, nil, err
 		}
+		l.parts = text.Count.Parts
 		m.SMS = &channel.SMS{Text: text.Body, Since: l.begun}
 		if ch.StatusCallback != "" {
 			m.SMS.StatusCallback = ch.StatusCallback + "?m=" + l.id

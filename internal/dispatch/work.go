@@ -241,7 +241,7 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 		e.channels.Pause(Ref{l.ref.Namespace, l.channel}, *out.Pause)
 	}
 	e.metrics.outcome(l, out)
-	to := end{reason: out.Reason, providerID: out.ProviderID, parts: max(out.Parts, 1)}
+	to := end{reason: out.Reason, providerID: out.ProviderID, parts: max(out.Parts, l.parts, 1)}
 	if out.Suppress {
 		to.suppress = &suppression{ns: l.ref.Namespace, channel: l.kind, address: l.address, reason: out.Reason}
 	}
@@ -252,6 +252,10 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 	case channel.Failed:
 		to.state = StateFailed
 	case channel.Unknown:
+		if out.Reason != channel.ReasonOutcomeLost && !l.expires.Before(e.clock.Now()) {
+			// Nobody could be asked what became of it. It stays as it is, to be asked about again.
+			return backoff(l.attempts, out.RetryAfter), nil
+		}
 		to.state = StateUnknown // and its cost counts: the provider may charge it
 		to.cost, err = ch.Price.Mul(int64(to.parts))
 	default: // Retry
