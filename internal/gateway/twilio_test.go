@@ -5,7 +5,7 @@ package gateway
 
 import (
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // Twilio's signature is HMAC-SHA1
+	"crypto/sha1" // Twilio's signature is HMAC-SHA1
 	"encoding/base64"
 	"net/http"
 	"net/url"

@@ -249,6 +249,9 @@ SELECT 'shop', 'o' || i, 'c' || i, i, 0, 'paid', 1, i FROM generate_series(1, 20
 			}
 			plan.WriteString(cells[len(cells)-1].(*sql.NullString).String + "\n")
 		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
 		for _, index := range []string{"orders_received", "enrolments_customer", "enrolments_order"} {
 			if !strings.Contains(plan.String(), index) {
 				t.Errorf("the plan does not use %s:\n%s", index, plan.String())
@@ -308,7 +311,7 @@ func TestAttributeEqualsPlainEvaluation(t *testing.T) {
 	stores(t, func(f fixture) {
 		const seeds = 6
 		for seed := range uint64(seeds) {
-			random := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // a history that can be had again
+			random := rand.New(rand.NewPCG(seed, 1))
 			f.clear()
 			within := time.Duration(1+random.IntN(8)) * 12 * time.Hour
 			h := &history{orders: map[string]order{}}
