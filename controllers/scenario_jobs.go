@@ -36,17 +36,17 @@ func (r *ScenarioReconciler) runs(ctx context.Context, scenario *crm.Scenario) (
 	scenario.Status.Active = nil
 	var soon time.Time
 	for _, run := range runs {
+		if run.State != dispatch.RunComplete && run.State != dispatch.RunCancelled {
+			scenario.Status.Active = append(scenario.Status.Active, crm.ActiveJob{Name: run.Name})
+		}
 		if run.State == dispatch.RunEnrolling || run.State == dispatch.RunPlanning {
-			continue // the engine tells when it is planned
+			continue // the engine tells when it is planned, and then it gets its Job
 		}
 		again, err := r.job(ctx, scenario, ref, run)
 		if err != nil {
 			return time.Time{}, err
 		}
 		soon = earlier(soon, again)
-		if run.State == dispatch.RunPlanned || run.State == dispatch.RunRunning {
-			scenario.Status.Active = append(scenario.Status.Active, crm.ActiveJob{Name: run.Name})
-		}
 	}
 	return soon, r.trim(ctx, scenario)
 }

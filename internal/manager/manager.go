@@ -9,7 +9,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -71,13 +74,32 @@ func Scheme() *runtime.Scheme {
 // shutdown is how long what is under way may take to end. Pods are given 30 seconds by default.
 const shutdown = 25 * time.Second
 
+// checkPublicURL refuses an address that mail clients and providers would: links and unsubscribes
+// need https, save on the machine itself.
+func checkPublicURL(address string) error {
+	u, err := url.Parse(address)
+	if err == nil && u.Scheme == "http" {
+		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+			return nil
+		}
+	}
+	if err != nil || u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("--public-url %q: write it like https://crm.shop.example; plain http is accepted on loopback only", address)
+	}
+	return nil
+}
+
 // Run runs until ctx ends.
 func Run(ctx context.Context, kube *rest.Config, c Config) (err error) {
+	if err := checkPublicURL(c.PublicURL); err != nil {
+		return err
+	}
 	st, err := store.Open(ctx, c.Store)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
+	c.PublicURL = strings.TrimRight(c.PublicURL, "/")
 	if err := st.Migrate(ctx); err != nil {
 		return fmt.Errorf("bringing the store up to date: %w", err)
 	}
@@ -117,7 +139,7 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 	}
 	scenarios, channelNudges := controllers.NewNudges(c.StatusEvery), controllers.NewNudges(c.StatusEvery)
 	channels := dispatch.NewChannels(channelNudges.Nudge)
-	goals := &report.Goals{Store: st}
+	goals := &report.Goals{Store: st, Machine: clock.Real()}
 	engine := dispatch.NewEngine(dispatch.Options{
 		Store: st, Clock: c.Clock, Compiler: compiler, Signer: signer, Channels: channels, Log: c.Log.WithName("dispatch"),
 		Attribute: func(ctx context.Context, a dispatch.Armed) error {

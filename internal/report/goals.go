@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"k8s.io/utils/clock"
+
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -24,6 +26,8 @@ const (
 // long as nothing arrives.
 type Goals struct {
 	Store *store.Store
+	// Machine is the machine's clock: a burst of orders ends on it, not on business time.
+	Machine clock.PassiveClock
 
 	mu   sync.Mutex
 	seen map[goalKey]*goalSeen
@@ -51,7 +55,7 @@ func (g *Goals) Follow(ctx context.Context, ns, scenario, epoch string, goal Goa
 	if err := g.Store.QueryRow(ctx, `SELECT COALESCE(MAX(received_at), 0) FROM orders WHERE ns = $1`, ns).Scan(&newest); err != nil {
 		return 0, fmt.Errorf("look for new orders in %s: %w", ns, err)
 	}
-	last := !seen.again.IsZero() && time.Now().After(seen.again)
+	last := !seen.again.IsZero() && g.Machine.Now().After(seen.again)
 	if newest == seen.newest && !last {
 		return 0, nil
 	}
@@ -61,7 +65,7 @@ func (g *Goals) Follow(ctx context.Context, ns, scenario, epoch string, goal Goa
 	}
 	next := &goalSeen{newest: newest}
 	if newest != seen.newest {
-		next.again = time.Now().Add(trailing)
+		next.again = g.Machine.Now().Add(trailing)
 		// Where a process that starts anew goes on.
 		_, err = g.Store.Exec(ctx, `UPDATE scenarios SET goal_seen_at = $3 WHERE ns = $1 AND name = $2`, ns, scenario, newest)
 		if err != nil {
