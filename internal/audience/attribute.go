@@ -81,7 +81,8 @@ func (s *statement) asNumber(text string) string {
 	if s.env.Dialect == store.SQLite {
 		return "kaeru_number(" + text + ")"
 	}
-	return "(CASE WHEN " + text + " ~ '" + numberPattern + "' THEN CAST(" + text + " AS NUMERIC) END)"
+	// A pattern takes ten times as long as a look at the digits, which most numbers consist of.
+	return fmt.Sprintf("(CASE WHEN TRANSLATE(%[1]s, '0123456789', '') = '' AND LENGTH(%[1]s) <= 100 OR %[1]s ~ '%[2]s' THEN CAST(%[1]s AS NUMERIC) END)", text, numberPattern)
 }
 
 // numeric is a number to compare with asNumber.

@@ -72,7 +72,8 @@ var benchmarks = []struct {
 			WHERE place <= (buyers * 10 + 99) / 100`, []int{180},
 	},
 	{
-		"attributes", `all: [{attribute: {name: prefecture, in: [東京都, 大阪府]}}, {attribute: {name: age, atLeast: 30, atMost: 39}}]`, "", nil,
+		"attributes", `all: [{attribute: {name: prefecture, in: [東京都, 大阪府]}}, {attribute: {name: age, atLeast: 30, atMost: 39}}]`,
+		`SELECT id FROM customers WHERE ns = 'shop' AND attributes ->> 'prefecture' IN ('東京都', '大阪府') AND CAST(attributes ->> 'age' AS INTEGER) BETWEEN 30 AND 39`, nil,
 	},
 	{
 		"never ordered and reachable by mail", `{all: [{orders: {exactly: 0}}, {reachable: {channels: [email]}}]}`,
@@ -83,7 +84,10 @@ var benchmarks = []struct {
 	{
 		"either of two", `any: [{orders: {atLeast: 3, within: 365d}}, {spend: {topPercent: 10}}, {segment: {name: vip}}]`, "", nil,
 	},
-	{"birthday", `all: [{attribute: {name: birthday, anniversaryWithin: 7d}}]`, "", nil},
+	{
+		"birthday", `all: [{attribute: {name: birthday, anniversaryWithin: 7d}}]`,
+		`SELECT id FROM customers WHERE ns = 'shop' AND substr(attributes ->> 'birthday', 6, 5) BETWEEN '07-01' AND '07-08'`, nil,
+	},
 }
 
 // BenchmarkSegments reports the time of each question, that of the hand-written statement, and their ratio.

@@ -60,35 +60,33 @@ func (s *statement) anniversary(c *v1alpha1.AttributeCondition, text, path strin
 	if err != nil {
 		return predicate{}, err
 	}
-	zone := s.env.Shop.zone()
-	bound := func(i int) string {
-		n := s.bind(named{fmt.Sprintf("anniversary %d", i), ahead}, func(now time.Time) any {
-			return anniversaries(now.In(zone), ahead)[i]
+	zone, dialect := s.env.Shop.zone(), s.env.Dialect
+	days := func(name string, more int) string {
+		n := s.bind(named{name, ahead}, func(now time.Time) any {
+			now = now.In(zone)
+			return store.List(dialect, anniversaries(midnight(now).AddDate(0, 0, -more), midnight(now.Add(ahead)).AddDate(0, 0, more)))
 		})
-		return fmt.Sprintf("$%d", n)
+		return dialect.AnyText(n)
 	}
-	date := "SUBSTR(" + s.day(text) + ", 6, 5)"
-	return when(fmt.Sprintf("%[1]s BETWEEN %[2]s AND %[3]s OR %[1]s BETWEEN %[4]s AND %[5]s", date, bound(0), bound(1), bound(2), bound(3))), nil
+	// Few customers have their day, and to read the others' dates would take most of the time. What is
+	// written is a day off at most: it may be the day in another zone.
+	return when("SUBSTR(" + text + ", 6, 5) " + days("nearly", 1) + " AND SUBSTR(" + s.day(text) + ", 6, 5) " + days("anniversary", 0)), nil
 }
 
-// anniversaries are the days of the year, as 01-02, from now until ahead of now: those from the first
-// to the second, and those from the third to the fourth. A range without a day ends before it begins.
-func anniversaries(now time.Time, ahead time.Duration) [4]string {
-	const day, none = "01-02", "~"
-	until := now.Add(ahead)
-	// Of longer spans, and of those that come to the same day again, every day is one.
-	if !midnight(until).Before(midnight(now).AddDate(1, 0, -1)) {
-		return [4]string{"01-01", "12-31", none, ""}
+// anniversaries are the days of the year, as 01-02, that return from one day to another.
+func anniversaries(from, until time.Time) []string {
+	if last := from.AddDate(1, 0, 0); until.After(last) {
+		until = last
 	}
-	first, last := now.Format(day), until.Format(day)
-	// In other years, who was born on 29 February has the anniversary on the 28th.
-	if last == "02-28" && !leap(until.Year()) {
-		last = "02-29"
+	var days []string
+	for day := from; !day.After(until); day = day.AddDate(0, 0, 1) {
+		days = append(days, day.Format("01-02"))
+		// In other years, who was born on 29 February has the anniversary on the 28th.
+		if day.Month() == time.February && day.Day() == 28 && !leap(day.Year()) {
+			days = append(days, "02-29")
+		}
 	}
-	if now.Year() == until.Year() {
-		return [4]string{first, last, none, ""}
-	}
-	return [4]string{first, "12-31", "01-01", last}
+	return days
 }
 
 func midnight(t time.Time) time.Time {

@@ -68,6 +68,9 @@ func (s *statement) countedOrders(atLeast int64, most *int32) predicate {
 	switch {
 	case most == nil:
 		return when(s.metric("orders") + " >= " + s.number(atLeast))
+	case atLeast == 0 && *most == 0 && !s.buyersOnly:
+		who := "EXISTS (SELECT 1 FROM metrics z WHERE z.ns = $1 AND z.customer_id = " + s.id() + " AND z.orders > 0)"
+		return predicate{"NOT " + who, who}
 	case atLeast == 0:
 		return when(s.metricOrZero("orders") + " <= " + s.number(int64(*most)))
 	case atLeast == int64(*most):
@@ -126,13 +129,21 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 	}
 	if len(filter.Category)+len(filter.Product) > 0 {
 		item := []string{"SELECT i.order_id FROM order_items i WHERE i.ns = $1"}
+		if within != "" {
+			// The window is likely the smaller set, so that each of its orders is looked up.
+			item[0] += " AND i.order_id = o.id"
+		}
 		if len(filter.Category) > 0 {
 			item = append(item, s.among("i.category", filter.Category))
 		}
 		if len(filter.Product) > 0 {
 			item = append(item, s.among("i.product_id", filter.Product))
 		}
-		where = append(where, "o.id IN ("+strings.Join(item, " AND ")+")")
+		operator := "o.id IN ("
+		if within != "" {
+			operator = "EXISTS ("
+		}
+		where = append(where, operator+strings.Join(item, " AND ")+")")
 	}
 	return strings.Join(where, " AND "), nil
 }
