@@ -39,7 +39,9 @@ func newEnv() (*cel.Env, error) {
 type condition struct {
 	program cel.Program
 	// reads tells which facts it needs, so that others need not be loaded.
-	readsCustomer, readsSteps, readsGoal bool
+	readsCustomer, readsSteps bool
+	// steps are those it names.
+	steps []string
 }
 
 // compileCondition reads an if. kinds are the kinds of the steps that come before it, by name.
@@ -78,12 +80,12 @@ func (c *condition) check(compiled *cel.Ast, kinds map[string]Kind) error {
 		if e.Kind() == ast.IdentKind {
 			c.readsCustomer = c.readsCustomer || e.AsIdent() == "customer"
 			c.readsSteps = c.readsSteps || e.AsIdent() == "steps"
-			c.readsGoal = c.readsGoal || e.AsIdent() == "goal"
 		}
 		if name, ok := stepName(e); ok {
 			if _, known := kinds[name]; !known {
 				fail(e, "steps[%q] is not a step before this one", name)
 			}
+			c.steps = append(c.steps, name)
 		}
 		if e.Kind() != ast.SelectKind {
 			return
@@ -131,9 +133,9 @@ func stepName(e ast.Expr) (string, bool) {
 }
 
 // holds evaluates the condition. Where it compares what is absent, it does not hold: that is what
-// api.md says of comparisons, and a customer without an attribute is the ordinary case.
+// is promised of comparisons, and a customer without an attribute is the ordinary case.
 func (c *condition) holds(f Facts) bool {
-	out, _, err := c.program.Eval(f.activation())
+	out, _, err := c.program.Eval(f.activation(c.steps))
 	if err != nil {
 		return false
 	}

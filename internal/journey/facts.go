@@ -49,17 +49,15 @@ type Facts struct {
 	Unsubscribed bool
 }
 
-func (f Facts) activation() map[string]any {
-	steps := make(map[string]map[string]any, len(f.Steps))
+// activation is what an expression sees. A step that it names and that had no message, because it was
+// added after the customer had passed, is one that nothing came of.
+func (f Facts) activation(named []string) map[string]any {
+	steps := make(map[string]map[string]any, len(f.Steps)+len(named))
+	for _, name := range named {
+		steps[name] = StepResult{}.facts()
+	}
 	for name, s := range f.Steps {
-		m := map[string]any{
-			"sent": s.Sent, "delivered": s.Delivered, "opened": s.Opened, "clicked": s.Clicked,
-			"failed": s.Failed, "skipped": s.Skipped,
-		}
-		if !s.At.IsZero() {
-			m["at"] = s.At
-		}
-		steps[name] = m
+		steps[name] = s.facts()
 	}
 	return map[string]any{
 		"customer": orEmpty(f.Customer),
@@ -69,6 +67,17 @@ func (f Facts) activation() map[string]any {
 		"steps":    steps,
 		"now":      f.Now,
 	}
+}
+
+func (s StepResult) facts() map[string]any {
+	m := map[string]any{
+		"sent": s.Sent, "delivered": s.Delivered, "opened": s.Opened, "clicked": s.Clicked,
+		"failed": s.Failed, "skipped": s.Skipped,
+	}
+	if !s.At.IsZero() {
+		m["at"] = s.At
+	}
+	return m
 }
 
 func orEmpty(m map[string]any) map[string]any {
