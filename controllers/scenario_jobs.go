@@ -81,7 +81,7 @@ func (r *ScenarioReconciler) job(ctx context.Context, scenario *crm.Scenario, re
 }
 
 func (r *ScenarioReconciler) createJob(ctx context.Context, scenario *crm.Scenario, run dispatch.Run) (batchv1.Job, error) {
-	shards := int32(max(run.Shards, 1)) //nolint:gosec // bounded by the audience over the shard size
+	shards := int32(max(run.Shards, 1))
 	manager, mode, backoff := crm.JobManager, batchv1.IndexedCompletion, int32(6)
 	job := batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
@@ -124,9 +124,9 @@ func (r *ScenarioReconciler) writeProgress(ctx context.Context, scenario *crm.Sc
 	completions := int(*job.Spec.Completions)
 	s.CompletedIndexes, s.Succeeded = "", 0
 	if len(done) > 0 {
-		s.CompletedIndexes, s.Succeeded = ranges(done), int32(len(done)) //nolint:gosec // at most completions
+		s.CompletedIndexes, s.Succeeded = ranges(done), int32(len(done))
 	}
-	s.Active = int32(min(int(*job.Spec.Parallelism), completions-len(done))) //nolint:gosec // at most completions
+	s.Active = int32(min(int(*job.Spec.Parallelism), completions-len(done)))
 	if run.State == dispatch.RunComplete || run.State == dispatch.RunCancelled {
 		finish(job, run, now, completions)
 	}
@@ -163,7 +163,7 @@ func finish(job *batchv1.Job, run dispatch.Run, now metav1.Time, completions int
 	for i := range all {
 		all[i] = i
 	}
-	s.CompletedIndexes, s.Succeeded, s.CompletionTime = ranges(all), int32(completions), &now //nolint:gosec // an int32 before
+	s.CompletedIndexes, s.Succeeded, s.CompletionTime = ranges(all), int32(completions), &now
 	add(batchv1.JobSuccessCriteriaMet, batchv1.JobReasonCompletionsReached, "all messages have come to an end")
 	add(batchv1.JobComplete, batchv1.JobReasonCompletionsReached, "all messages have come to an end")
 }

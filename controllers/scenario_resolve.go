@@ -190,7 +190,7 @@ func (r *ScenarioReconciler) prune(ctx context.Context, revisions []appsv1.Contr
 		if revisions[i].Revision > upTo {
 			continue
 		}
-		if err := r.Delete(ctx, &revisions[i]); client.IgnoreNotFound(err) != nil {
+		if err := client.IgnoreNotFound(r.Delete(ctx, &revisions[i])); err != nil {
 			return fmt.Errorf("deleting revision %s: %w", revisions[i].Name, err)
 		}
 	}

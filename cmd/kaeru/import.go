@@ -68,7 +68,7 @@ func importCommand() *cobra.Command {
 			})
 			progress.done()
 			report(cmd.OutOrStdout(), kind, result)
-			if err = errors.Join(err, st.Close()); err != nil {
+			if err := errors.Join(err, st.Close()); err != nil {
 				return err
 			}
 			if result.Refused > 0 {

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -43,8 +44,8 @@ func managerCommand() *cobra.Command {
 			if c.Store == "" {
 				return fmt.Errorf("--store is not set: write --store sqlite:///var/lib/kaeru/kaeru.db or a postgres:// DSN, or set %s", storeVariable)
 			}
-			if c.PublicURL == "" && c.GatewayAddress != "" {
-				if c.PublicURL, err = localURL(c.GatewayAddress); err != nil {
+			if c.PublicURL == "" {
+				if c.PublicURL, err = localURL(cmp.Or(c.GatewayAddress, ":8080")); err != nil {
 					return err
 				}
 				log.Info("No --public-url: links in messages lead to this machine only", "url", c.PublicURL)
@@ -91,7 +92,7 @@ func localURL(address string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("--gateway-address %q: write it like :8080", address)
 	}
-	if host == "" || net.ParseIP(host).IsUnspecified() {
+	if host == "" || net.ParseIP(host) != nil && net.ParseIP(host).IsUnspecified() {
 		host = "localhost"
 	}
 	return "http://" + net.JoinHostPort(host, port), nil

@@ -62,7 +62,7 @@ func sandboxCommand() *cobra.Command {
 
 func readSandbox(file string) (sandbox.Config, error) {
 	var c sandbox.Config
-	text, err := os.ReadFile(file) //nolint:gosec // the user names the file
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return c, fmt.Errorf("--config: %w", err)
 	}

@@ -97,15 +97,17 @@ func (j *Journey) Advance(s State, f Facts) Decision {
 			d.State = State{Step: step.Name, Due: due}
 			return d
 		}
-		if step.cond != nil && !step.cond.holds(f) {
-			if step.Kind != KindExit {
-				d.Messages = append(d.Messages, Planned{Step: step, Due: due, Skip: ReasonConditionFalse})
-			}
-		} else if step.Kind == KindExit {
+		holds := step.cond == nil || step.cond.holds(f)
+		switch {
+		case step.Kind == KindExit && holds:
 			d.End, d.Reason = Exited, ReasonExitStep
 			return d
-		} else {
+		case step.Kind == KindExit:
+			// an exit that is not taken leaves no trace
+		case holds:
 			d.Messages = append(d.Messages, Planned{Step: step, Due: due})
+		default:
+			d.Messages = append(d.Messages, Planned{Step: step, Due: due, Skip: ReasonConditionFalse})
 		}
 		isArriving, passed = true, true
 	}
