@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 )
 
 // maxRow is the longest row. It bounds what a quote that is never closed can swallow.
@@ -20,6 +21,7 @@ type lines struct {
 	from   int
 	line   int // of buffer[from], from 1
 	eof    bool
+	err    error // ends the stream too, without its being complete
 }
 
 func newLines(r io.Reader) *lines { return &lines{reader: r, line: 1} }
@@ -29,19 +31,24 @@ func (l *lines) rest() []byte { return l.buffer[l.from:] }
 
 const readSize = 256 << 10
 
-// more reads on. The slices that rest has returned are no longer valid.
+// more reads on. The slices that rest has returned are no longer valid. An error comes after what
+// was read before it.
 func (l *lines) more() error {
+	if l.err != nil {
+		return fmt.Errorf("read the file at line %d: %w", l.line, l.err)
+	}
 	l.buffer = append(l.buffer[:0], l.rest()...)
 	l.from = 0
-	at := len(l.buffer)
-	l.buffer = append(l.buffer, make([]byte, readSize)...)
-	n, err := io.ReadFull(l.reader, l.buffer[at:])
-	l.buffer = l.buffer[:at+n]
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		l.eof, err = true, nil
-	}
-	if err != nil {
-		return fmt.Errorf("read the file at line %d: %w", l.line, err)
+	// Not io.ReadFull: its io.ErrUnexpectedEOF is also what a truncated gzip file gives.
+	for free := readSize; free > 0 && l.err == nil && !l.eof; {
+		at := len(l.buffer)
+		l.buffer = slices.Grow(l.buffer, free)
+		n, err := l.reader.Read(l.buffer[at : at+free])
+		l.buffer = l.buffer[:at+n]
+		free -= n
+		if l.eof = errors.Is(err, io.EOF); !l.eof {
+			l.err = err
+		}
 	}
 	return nil
 }
