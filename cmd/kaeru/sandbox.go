@@ -34,6 +34,12 @@ func sandboxCommand() *cobra.Command {
 				if cmd.Flags().Changed("smtp-address") || c.SMTPAddress == "" {
 					c.SMTPAddress = flags.SMTPAddress
 				}
+				if cmd.Flags().Changed("journal") {
+					c.Journal = flags.Journal
+				}
+				if cmd.Flags().Changed("time-zone") {
+					c.TimeZone = flags.TimeZone
+				}
 			}
 			if c.Clock, err = clock.Parse(clockText); err != nil {
 				return fmt.Errorf("--clock: %w", err)
