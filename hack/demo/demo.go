@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+	"sigs.k8s.io/yaml"
 
 	"github.com/kaeru-dev/kaeru/internal/clock"
 	"github.com/kaeru-dev/kaeru/internal/sandbox"
@@ -124,25 +125,44 @@ func (d *demo) startSandbox(ctx context.Context) (err error) {
 	if err := d.tempo(1); err != nil {
 		return err
 	}
-	if err := d.runSandbox(ctx); err != nil {
+	gone, err := d.configureSandbox()
+	if err != nil {
 		return err
 	}
-	gone := 0
-	for _, c := range d.shop.customers {
-		for channel, state := range c.gone {
-			if err := d.api.SetRecipient(ctx, sandbox.Recipient{Channel: channel, ID: c.address[channel], State: state}); err != nil {
-				return err
-			}
-			gone++
-		}
+	if err := d.runSandbox(ctx); err != nil {
+		return err
 	}
 	say("inbox at http://%s/ (%d addresses lead nowhere: mailboxes that are gone, landlines, accounts that block the shop)", d.inbox, gone)
 	return nil
 }
 
+// configureSandbox writes down what the account is called and where nobody is at home.
+func (d *demo) configureSandbox() (gone int, err error) {
+	c := sandbox.Config{LINE: []sandbox.LINEChannel{{
+		Name: "line-main", Token: sandbox.DefaultLINEToken, DisplayName: "蛙屋", BasicID: sandbox.DefaultLINEBasicID,
+	}}}
+	for _, who := range d.shop.customers {
+		for _, channel := range channels {
+			if state := who.gone[channel]; state != "" {
+				c.Recipients = append(c.Recipients, sandbox.Recipient{Channel: channel, ID: who.address[channel], State: state})
+			}
+		}
+	}
+	text, err := yaml.Marshal(c)
+	if err != nil {
+		return 0, fmt.Errorf("write the sandbox's configuration: %w", err)
+	}
+	if err := os.WriteFile(d.sandboxConfig(), text, 0o600); err != nil {
+		return 0, fmt.Errorf("write the sandbox's configuration: %w", err)
+	}
+	return len(c.Recipients), nil
+}
+
+func (d *demo) sandboxConfig() string { return filepath.Join(d.dir, "sandbox.yaml") }
+
 func (d *demo) runSandbox(ctx context.Context) (err error) {
 	d.sandbox, err = start("sandbox", d.dir, filepath.Join(d.dir, "cluster"), nil, d.binary, "sandbox",
-		"--http-address", d.inbox, "--smtp-address", d.smtp, "--journal", filepath.Join(d.dir, "sandbox.journal"),
+		"--config", d.sandboxConfig(), "--http-address", d.inbox, "--smtp-address", d.smtp, "--journal", filepath.Join(d.dir, "sandbox.journal"),
 		"--time-zone", "Asia/Tokyo", "--clock", d.clock.String())
 	if err != nil {
 		return err
@@ -172,7 +192,8 @@ func (d *demo) importShop(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		say("kaeru import -n %s %-18s %s", namespace, file.kind+" "+filepath.Base(path), out)
+		say("kaeru import -n %s %s %s", namespace, file.kind, filepath.Base(path))
+		say("  %s", out)
 	}
 	return nil
 }

@@ -25,7 +25,9 @@ func (s *step) String() string { return s.scenario + "/" + s.name }
 
 var steps = []*step{
 	{"second-purchase", "review-request", "email", func(m *sandbox.Message) bool { return strings.Contains(m.Subject, "使い心地") }},
-	{"second-purchase", "line-reminder", "line", func(m *sandbox.Message) bool { return strings.Contains(m.Subject, "おすすめ") }},
+	{"second-purchase", "line-reminder", "line", func(m *sandbox.Message) bool {
+		return m.Line != nil && strings.Contains(string(m.Line.Messages), "おすすめ")
+	}},
 	{"second-purchase", "last-call", "sms", func(m *sandbox.Message) bool { return strings.Contains(m.Text, "送料無料") }},
 	{"winter-letter", "letter", "email", func(m *sandbox.Message) bool { return strings.Contains(m.Subject, "冬のお便り") }},
 }
