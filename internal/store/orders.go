@@ -33,32 +33,23 @@ func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now ti
 	for i := range orders {
 		ids[i], customers[i] = orders[i].ID, orders[i].CustomerID
 	}
-	ids = distinct(ids)
-	locked, err := t.lockOwners(ctx, ns, ids, customers, now)
+	stored, err := t.lockOrders(ctx, ns, distinct(ids), distinct(customers), now)
 	if err != nil {
 		return Counts{}, err
-	}
-	stored, err := t.readOrders(ctx, ns, ids)
-	if err != nil {
-		return Counts{}, fmt.Errorf("read orders: %w", err)
 	}
 	m := merge(orders, func(o *Order) string { return o.ID }, stored, applyOrder, sameOrder)
 	if err := t.writeOrders(ctx, ns, m, now); err != nil {
 		return Counts{}, err
 	}
-	return m.counts, t.updateMetrics(ctx, ns, m, stored, locked)
+	return m.counts, t.updateMetrics(ctx, ns, m, stored)
 }
 
 // updateMetrics brings metrics up to date with a batch of orders. To a customer's metrics orders can be
 // added; where one has changed they are computed anew.
-func (t *Tx) updateMetrics(ctx context.Context, ns string, m merged[orderRow], stored map[string]orderRow, locked []string) error {
+func (t *Tx) updateMetrics(ctx context.Context, ns string, m merged[orderRow], stored map[string]orderRow) error {
 	var anew []string
 	for _, row := range m.changed {
-		old := stored[row.id].customer
-		if _, ours := slices.BinarySearch(locked, old); !ours && t.dialect == Postgres {
-			return fmt.Errorf("an order moved: %w", ErrRetry)
-		}
-		anew = append(anew, old, row.customer)
+		anew = append(anew, stored[row.id].customer, row.customer)
 	}
 	anew = distinct(anew)
 	plus := slices.Clone(m.added)
@@ -72,25 +63,34 @@ func (t *Tx) updateMetrics(ctx context.Context, ns string, m merged[orderRow], s
 	return t.refreshMetrics(ctx, ns, anew)
 }
 
-// lockOwners locks the customers that orders are said to belong to and those they do belong to, in
-// one go, so that two imports cannot wait for each other. Whoever writes an order or computes the
-// metrics of a customer holds these locks: the metrics miss no order, and the orders stay as they are.
-func (t *Tx) lockOwners(ctx context.Context, ns string, ids, customers []string, now time.Time) ([]string, error) {
-	if t.dialect == SQLite { // whose only writer this is
-		customers = distinct(customers)
-		return customers, t.ensureCustomers(ctx, ns, customers, "", now)
-	}
-	err := collect(ctx, t, func(rows *sql.Rows) error {
-		var owner string
-		err := rows.Scan(&owner)
-		customers = append(customers, owner)
-		return err
-	}, `SELECT DISTINCT customer_id FROM orders WHERE ns = $1 AND id `+t.dialect.AnyText(2), ns, List(t.dialect, ids))
+// lockOrders reads orders and locks the customers that they are said to belong to and those they do
+// belong to, in one go, so that two imports cannot wait for each other. Whoever writes an order or
+// computes the metrics of a customer holds these locks: the metrics miss no order, and the orders
+// stay as they are.
+func (t *Tx) lockOrders(ctx context.Context, ns string, ids, customers []string, now time.Time) (map[string]orderRow, error) {
+	stored, err := t.readOrders(ctx, ns, ids)
 	if err != nil {
-		return nil, fmt.Errorf("read the customers of orders: %w", err)
+		return nil, err
+	}
+	for _, row := range stored {
+		customers = append(customers, row.customer)
 	}
 	customers = distinct(customers)
-	return customers, t.ensureCustomers(ctx, ns, customers, t.dialect.ForUpdate(), now)
+	if err := t.ensureCustomers(ctx, ns, customers, t.dialect.ForUpdate(), now); err != nil {
+		return nil, err
+	}
+	if len(stored) == 0 || t.dialect == SQLite {
+		return stored, nil // nobody can change them, or adding them will find that somebody did
+	}
+	if stored, err = t.readOrders(ctx, ns, ids); err != nil {
+		return nil, err
+	}
+	for _, row := range stored {
+		if _, locked := slices.BinarySearch(customers, row.customer); !locked {
+			return nil, fmt.Errorf("an order moved: %w", ErrRetry)
+		}
+	}
+	return stored, nil
 }
 
 func (t *Tx) readOrders(ctx context.Context, ns string, ids []string) (map[string]orderRow, error) {
@@ -103,8 +103,11 @@ func (t *Tx) readOrders(ctx context.Context, ns string, ids []string) (map[strin
 		return err
 	}, `SELECT id, customer_id, placed_at, total, currency, status, source FROM orders
 		WHERE ns = $1 AND id `+t.dialect.AnyText(2), ns, list)
-	if err != nil || len(stored) == 0 {
-		return stored, err
+	if err != nil {
+		return nil, fmt.Errorf("read orders: %w", err)
+	}
+	if len(stored) == 0 {
+		return stored, nil
 	}
 	err = collect(ctx, t, func(rows *sql.Rows) error {
 		var id string
@@ -112,13 +115,18 @@ func (t *Tx) readOrders(ctx context.Context, ns string, ids []string) (map[strin
 		if err := rows.Scan(&id, &item.ProductID, &item.Name, &item.Category, &item.Quantity, &item.Price); err != nil {
 			return err
 		}
-		r := stored[id]
-		r.items = append(r.items, item)
-		stored[id] = r
+		// Without the lock, an order may have come between the two queries.
+		if r, known := stored[id]; known {
+			r.items = append(r.items, item)
+			stored[id] = r
+		}
 		return nil
 	}, `SELECT order_id, product_id, name, category, quantity, price FROM order_items
 		WHERE ns = $1 AND order_id `+t.dialect.AnyText(2)+` ORDER BY order_id, line`, ns, list)
-	return stored, err
+	if err != nil {
+		return nil, fmt.Errorf("read the items of orders: %w", err)
+	}
+	return stored, nil
 }
 
 func applyOrder(old orderRow, o *Order) orderRow {
