@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/schedule"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -56,6 +55,7 @@ func (e *Engine) Arm(ctx context.Context, a Armed) error {
 		if err != nil && !store.IsNotFound(err) {
 			return fmt.Errorf("reading what was armed: %w", err)
 		}
+		err = nil
 		if _, err := tx.Exec(ctx, `INSERT INTO revisions (ns, scenario, revision, bundle, created_at) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (ns, scenario, revision) DO NOTHING`, a.Namespace, a.Name, a.Revision, string(a.Bundle), now); err != nil {
 			return fmt.Errorf("keeping revision %s: %w", a.Revision, err)
@@ -63,10 +63,15 @@ ON CONFLICT (ns, scenario, revision) DO NOTHING`, a.Namespace, a.Name, a.Revisio
 		if oldRevision == a.Revision && oldState == state && oldEpoch == a.Epoch {
 			return nil
 		}
-		if oldRevision != "" && oldRevision != a.Revision {
-			if err := e.carryOver(ctx, tx, a, oldRevision); err != nil {
-				return err
-			}
+		switch {
+		case oldRevision == "":
+		case oldEpoch != a.Epoch:
+			err = e.endEpoch(ctx, tx, a.Ref, oldEpoch)
+		case oldRevision != a.Revision:
+			err = e.carryOver(ctx, tx, a, oldRevision)
+		}
+		if err != nil {
+			return err
 		}
 		if oldState == scenarioSuspended && state == scenarioArmed {
 			// What would have run while suspended is not caught up on.
@@ -91,40 +96,6 @@ ON CONFLICT (ns, name) DO UPDATE SET epoch = excluded.epoch, revision = excluded
 	e.armed[a.Ref] = &armed{Armed: a}
 	e.mu.Unlock()
 	e.Wake()
-	return nil
-}
-
-// carryOver moves those who wait for a step that the new revision has not got.
-func (e *Engine) carryOver(ctx context.Context, tx *store.Tx, a Armed, oldRevision string) error {
-	var text string
-	err := tx.QueryRow(ctx, `SELECT bundle FROM revisions WHERE ns = $1 AND scenario = $2 AND revision = $3`,
-		a.Namespace, a.Name, oldRevision).Scan(&text)
-	if store.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading revision %s: %w", oldRevision, err)
-	}
-	bundle, err := journey.ReadBundle([]byte(text))
-	if err != nil {
-		return err
-	}
-	before, err := journey.Compile(bundle)
-	if err != nil {
-		return fmt.Errorf("compiling revision %s: %w", oldRevision, err)
-	}
-	now := store.Millis(e.clock.Now())
-	for from, to := range journey.Resume(before, a.Compiled.Journey) {
-		query := `UPDATE enrolments SET step = $5 WHERE ns = $1 AND scenario = $2 AND epoch = $3 AND state = 'active' AND step = $4`
-		args := []any{a.Namespace, a.Name, a.Epoch, from, to}
-		if to == "" {
-			query = `UPDATE enrolments SET state = 'completed', step = '', ended_at = $5 WHERE ns = $1 AND scenario = $2 AND epoch = $3 AND state = 'active' AND step = $4`
-			args[4] = now
-		}
-		if _, err := tx.Exec(ctx, query, args...); err != nil {
-			return fmt.Errorf("moving those who wait for %q: %w", from, err)
-		}
-	}
 	return nil
 }
 
@@ -193,12 +164,21 @@ ON CONFLICT (ns, scenario, slot) DO NOTHING RETURNING slot`,
 }
 
 // Fire claims a slot and begins its run. It does nothing, and says so, where the slot was claimed
-// before, by whomever.
+// before, by whomever, or where the Scenario was suspended or deleted meanwhile.
 func (e *Engine) Fire(ctx context.Context, a Armed, s schedule.Slot) (fired bool, err error) {
 	run := RunName(a.Name, s)
 	err = e.store.Tx(ctx, func(tx *store.Tx) error {
 		fired = false
-		err := e.recordSlot(ctx, tx, a.Ref, s, "fired", "")
+		var name string
+		err := tx.QueryRow(ctx, `SELECT name FROM scenarios WHERE ns = $1 AND name = $2 AND state = 'armed'`+tx.Dialect().ForUpdate(),
+			a.Namespace, a.Name).Scan(&name)
+		if store.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading whether scenario %s/%s is armed: %w", a.Namespace, a.Name, err)
+		}
+		err = e.recordSlot(ctx, tx, a.Ref, s, "fired", "")
 		if store.IsNotFound(err) {
 			return nil
 		}
@@ -242,6 +222,10 @@ func (e *Engine) Cancel(ctx context.Context, ref Ref) (cancelled int64, err erro
 		// Who comes back under this name is new: its schedule is seen for the first time then.
 		if _, err := tx.Exec(ctx, `DELETE FROM schedules WHERE ns = $1 AND scenario = $2`, ref.Namespace, ref.Name); err != nil {
 			return fmt.Errorf("forgetting its schedules: %w", err)
+		}
+		// Those that are open are worked off: what is being sent is brought to its end.
+		if _, err := tx.Exec(ctx, `UPDATE shards SET state = 'cancelled' WHERE ns = $1 AND scenario = $2 AND state = 'held'`, ref.Namespace, ref.Name); err != nil {
+			return fmt.Errorf("cancelling shards: %w", err)
 		}
 		steps := []struct{ what, query string }{
 			{"enrolments", `UPDATE enrolments SET state = 'cancelled', reason = 'ScenarioDeleted', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state = 'active'`},

@@ -18,6 +18,10 @@ import (
 type batch struct {
 	planning
 	now time.Time
+	// over says that another epoch has begun: after this run nobody goes on in this one.
+	over bool
+	// moved is where those go on whose next step is not in the scenario's revision any more.
+	moved map[string]string
 
 	messages   []plannedMessage
 	enrolments [][]any
@@ -36,12 +40,30 @@ func (b *batch) add(t *traveller, d journey.Decision) {
 			customer: t.customer, entry: t.entry, step: m.Step, due: m.Due, skip: m.Skip,
 		})
 	}
+	d = b.carry(d)
 	var ended any
 	cursor, due := d.State.Cursor(), d.State.Due
 	if d.End != journey.Underway {
 		ended, cursor, due = store.Millis(b.now), "", t.due
 	}
 	b.enrolments = append(b.enrolments, []any{t.customer, t.entry, string(d.End), d.Reason, cursor, store.Millis(due), ended})
+}
+
+// carry takes those who were planned by the revision of their run over to the current one.
+func (b *batch) carry(d journey.Decision) journey.Decision {
+	if d.End != journey.Underway {
+		return d
+	}
+	to, gone := b.moved[d.State.Cursor()]
+	switch {
+	case b.over:
+		d.End, d.Reason = journey.Exited, ReasonEpochChanged
+	case gone && to == "":
+		d.End = journey.Completed
+	case gone:
+		d.State = journey.StateAt(to, d.State.Due)
+	}
+	return d
 }
 
 // rowsPerStatement keeps a statement well below the stores' limits of arguments.

@@ -5,6 +5,7 @@ package dispatch
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
@@ -52,6 +53,8 @@ type Channels struct {
 	entries map[Ref]*entry
 	// changed is told of each channel that stops or starts.
 	changed func(Ref)
+	// resumed counts how often a channel became one that can be sent through.
+	resumed atomic.Int64
 }
 
 // Ref names a namespaced resource.
@@ -90,6 +93,11 @@ func (c *Channels) Put(ref Ref, ch *Channel) {
 		ch.Limiter = channel.NewLimiter(ch.PerSecond)
 	}
 	ch.Limiter.SetRate(ch.PerSecond)
+	if usable, _ := now.usable(); usable != nil {
+		if was, _ := before.usable(); was == nil || was.Kind != ch.Kind {
+			c.resumed.Add(1)
+		}
+	}
 	c.entries[ref] = now
 }
 
@@ -104,7 +112,10 @@ func (c *Channels) Remove(ref Ref) {
 func (c *Channels) Get(ref Ref) (ch *Channel, why string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	e := c.entries[ref]
+	return c.entries[ref].usable()
+}
+
+func (e *entry) usable() (ch *Channel, why string) {
 	switch {
 	case e == nil:
 		return nil, "ChannelNotReady"
@@ -144,8 +155,9 @@ func (c *Channels) Pause(ref Ref, p channel.Pause) {
 func (c *Channels) Resume(ref Ref) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if e := c.entries[ref]; e != nil {
+	if e := c.entries[ref]; e != nil && e.pause != nil {
 		e.pause = nil
+		c.resumed.Add(1)
 	}
 }
 

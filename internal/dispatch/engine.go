@@ -13,6 +13,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"sync"
 	"time"
@@ -52,14 +54,30 @@ type Engine struct {
 	attribute func(context.Context, Armed) error
 	holder    string
 	shards    int
-	wake      chan struct{}
+	// firstBackoff and heldBack are the constants of these names; tests have less time.
+	firstBackoff, heldBack time.Duration
+	wake                   chan struct{}
 
 	mu      sync.Mutex
 	armed   map[Ref]*armed
 	working map[Ref]int // shards in work, by scenario
 	total   int
+	// held are the shards that wait for their channel, by when they are looked at again.
+	held    map[string]time.Time
+	letGoAt int64 // how often channels had been resumed when the held ones were let go
 	notify  func(Ref)
 	workers sync.WaitGroup
+
+	// enrolled is how far the audiences of runs have been enrolled. Only ticks use it.
+	enrolled map[runKey]string
+	// orders is when the newest order of a namespace arrived. Only ticks use it.
+	orders map[string]int64
+}
+
+// runKey names a run.
+type runKey struct {
+	ref Ref
+	run string
 }
 
 // armed is a Scenario with when somebody in it is due next.
@@ -67,6 +85,10 @@ type armed struct {
 	Armed
 	// next is business time; zero is not known, and looked up.
 	next time.Time
+	// credited is when orders were last looked at for it, on machine time, and orders the newest of
+	// its namespace then.
+	credited time.Time
+	orders   int64
 }
 
 // NewEngine makes an engine. Run starts it.
@@ -84,6 +106,8 @@ func NewEngine(o Options) *Engine {
 		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
 		shards: o.Shards, wake: make(chan struct{}, 1),
 		armed: map[Ref]*armed{}, working: map[Ref]int{}, notify: func(Ref) {},
+		firstBackoff: firstBackoff, heldBack: heldBack,
+		held: map[string]time.Time{}, enrolled: map[runKey]string{},
 	}
 }
 
@@ -125,32 +149,33 @@ func (e *Engine) Run(ctx context.Context) error {
 	}
 }
 
-// tick does all that is due now, and starts workers for the shards that are open. What fails for
-// one scenario does not keep the others waiting.
+// tick does what is due now, and starts workers for the shards that are open. What fails for one
+// scenario does not keep the others waiting, and neither does one that has much to plan: it gets its
+// turn in every tick until it is done.
 func (e *Engine) tick(ctx context.Context) error {
 	var failed []error
 	runs, err := e.openRuns(ctx)
 	failed = append(failed, err)
 	busy := map[Ref]bool{}
 	for _, r := range runs {
-		busy[r.ref] = true
-		if err := e.planRun(ctx, r); err != nil {
+		done, err := e.planRun(ctx, r)
+		if err != nil || !done {
 			failed = append(failed, err)
+			busy[r.ref] = true
 			continue
 		}
-		delete(busy, r.ref)
+		e.look(r.ref)
 		e.progress(r.ref)
 	}
+	e.orders = map[string]int64{}
 	for _, a := range e.snapshot() {
-		if e.attribute != nil {
-			failed = append(failed, e.attribute(ctx, a.Armed))
-		}
+		failed = append(failed, e.credit(ctx, a))
 		// A run that is half planned owns its enrolments: the stream must not take them.
 		if !busy[a.Ref] {
 			failed = append(failed, e.stream(ctx, a))
 		}
 	}
-	failed = append(failed, e.startWorkers(ctx))
+	failed = append(failed, e.letGo(ctx), e.startWorkers(ctx))
 	refs, err := e.completeRuns(ctx)
 	failed = append(failed, err)
 	for _, ref := range refs {
@@ -169,8 +194,20 @@ func (e *Engine) snapshot() []*armed {
 	return out
 }
 
+// look makes the next tick look up when somebody in a scenario is due.
+func (e *Engine) look(ref Ref) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if a := e.armed[ref]; a != nil {
+		a.next = time.Time{}
+	}
+}
+
 // resyncEvery is how long the next due moment is believed: another process may have changed it.
 const resyncEvery = 30 * time.Second
+
+// batchesPerTurn is how many batches one scenario plans before the others get their turn.
+const batchesPerTurn = 5
 
 // stream plans those who are due outside of a run: the later steps of a journey.
 func (e *Engine) stream(ctx context.Context, a *armed) error {
@@ -179,18 +216,21 @@ func (e *Engine) stream(ctx context.Context, a *armed) error {
 		return nil
 	}
 	planned := 0
-	for {
+	for range batchesPerTurn {
 		n, err := e.plan(ctx, planning{ref: a.Ref, epoch: a.Epoch, revision: a.Revision, rev: a.Compiled, until: now})
 		if err != nil {
 			return err
 		}
-		planned += n
-		if n < planBatch {
+		if planned += n; n < planBatch {
 			break
 		}
 	}
 	if planned > 0 {
 		e.progress(a.Ref)
+	}
+	if planned == batchesPerTurn*planBatch {
+		e.Wake() // for the rest
+		return nil
 	}
 	return e.lookAhead(ctx, a)
 }
@@ -203,37 +243,65 @@ func (e *Engine) lookAhead(ctx context.Context, a *armed) error {
 	if err != nil {
 		return fmt.Errorf("finding when somebody in scenario %s/%s is due: %w", a.Namespace, a.Name, err)
 	}
-	a.next = e.clock.Now().Add(resyncEvery)
+	// Not the same moment for all, or a tick would look up a thousand at once.
+	a.next = e.clock.Now().Add(resyncEvery/2 + rand.N(resyncEvery/2)) //nolint:gosec // jitter needs no secrecy
 	if next != nil && store.Time(*next).Before(a.next) {
 		a.next = store.Time(*next)
 	}
 	return nil
 }
 
+// creditEvery is how often a scenario is asked for orders to credit where none arrived: it may have
+// to look once more at some that did, because transactions do not commit in the order of their times.
+const creditEvery = 10 * time.Second
+
+// credit has the orders that arrived credited to a scenario. Where none did, that costs a look-up a
+// namespace, not one a scenario.
+func (e *Engine) credit(ctx context.Context, a *armed) error {
+	if e.attribute == nil {
+		return nil
+	}
+	newest, known := e.orders[a.Namespace]
+	if !known {
+		err := e.store.QueryRow(ctx, `SELECT COALESCE(MAX(received_at), 0) FROM orders WHERE ns = $1`, a.Namespace).Scan(&newest)
+		if err != nil {
+			return fmt.Errorf("looking for new orders in %s: %w", a.Namespace, err)
+		}
+		e.orders[a.Namespace] = newest
+	}
+	if newest == a.orders && time.Since(a.credited) < creditEvery {
+		return nil
+	}
+	if err := e.attribute(ctx, a.Armed); err != nil {
+		return err
+	}
+	a.orders = newest
+	a.credited = time.Now().Add(-rand.N(creditEvery / 2)) //nolint:gosec // jitter needs no secrecy
+	return nil
+}
+
 // startWorkers claims as many shards as this process has room for.
 func (e *Engine) startWorkers(ctx context.Context) error {
 	e.mu.Lock()
-	room := e.shards - e.total
-	taken := make(map[Ref]int, len(e.working))
-	for ref, n := range e.working {
-		taken[ref] = n
-	}
+	room, working := e.shards-e.total, maps.Clone(e.working)
 	e.mu.Unlock()
 	if room <= 0 || ctx.Err() != nil {
 		return nil
 	}
-	claimed, err := e.claim(ctx, room, func(s shard) bool {
-		taken[s.ref]++
-		return taken[s.ref] > e.parallelism(s.ref)
-	})
+	roomOf := func(ref Ref) int { return e.parallelism(ref) - working[ref] }
+	var full []Ref
+	for ref := range working {
+		if roomOf(ref) <= 0 {
+			full = append(full, ref)
+		}
+	}
+	claimed, err := e.claim(ctx, room, roomOf, full)
 	if err != nil {
 		return err
 	}
 	for _, s := range claimed {
 		e.begin(s.ref, 1)
-		e.workers.Add(1)
-		go func() {
-			defer e.workers.Done()
+		e.workers.Go(func() {
 			err := e.work(ctx, s)
 			e.begin(s.ref, -1)
 			if err != nil && ctx.Err() == nil {
@@ -241,7 +309,7 @@ func (e *Engine) startWorkers(ctx context.Context) error {
 			}
 			e.progress(s.ref)
 			e.Wake()
-		}()
+		})
 	}
 	return nil
 }

@@ -34,6 +34,9 @@ var errNotOurs = errors.New("the message may not be sent by this worker now")
 // ledgerBatch is how many entries one transaction of the ledger takes at most.
 const ledgerBatch = 500
 
+// triesTogether is how often a batch is tried before its entries are tried one by one.
+const triesTogether = 5
+
 // A ledger writes beginnings and ends of sends. Workers hand in entries one by one; what has come
 // together while the last transaction ran goes into the next one, so that each beginning is
 // durable before its provider is called and yet a commit is shared by many.
@@ -48,6 +51,13 @@ type ledger struct {
 type lease struct {
 	shard string
 	fence int64
+}
+
+// begin is one worker's wish to send one message. Two workers may wish for the same one at once,
+// when a lease has just changed hands within a process.
+type begin struct {
+	lease lease
+	id    string
 }
 
 type ledgerEntry struct {
@@ -132,6 +142,7 @@ func (l *ledger) run() {
 // flush writes a batch. A store that is away is asked again: an end that a provider gave must not
 // be lost as long as this process lives, and nothing new begins meanwhile.
 func (l *ledger) flush(batch []*ledgerEntry) {
+	try := 0
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		// The writing is not bound to a worker's context, or a shutdown would lose the ends.
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -139,20 +150,54 @@ func (l *ledger) flush(batch []*ledgerEntry) {
 		cancel()
 		if err == nil {
 			for _, e := range batch {
-				if e.begin && !begun[e.id] {
-					e.reply <- errNotOurs
-				} else {
-					e.reply <- nil
-				}
+				e.answer(begun)
 			}
 			return
 		}
 		batch = dropBegins(batch, err)
+		if try++; try >= triesTogether {
+			batch = l.apart(batch)
+		}
 		if len(batch) == 0 {
 			return
 		}
 		time.Sleep(wait)
 	}
+}
+
+func (e *ledgerEntry) answer(begun map[begin]bool) {
+	if e.begin && !begun[begin{e.lease, e.id}] {
+		e.reply <- errNotOurs
+	} else {
+		e.reply <- nil
+	}
+}
+
+// apart writes ends one by one: one that the store does not take must not hold up all others for
+// ever. Its worker gets the error, and what became of its message is found out anew. apart returns
+// those that failed because the store takes nothing.
+func (l *ledger) apart(batch []*ledgerEntry) []*ledgerEntry {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	var left []*ledgerEntry
+	for _, e := range batch {
+		_, err := l.commit(ctx, []*ledgerEntry{e})
+		switch {
+		case err == nil:
+			e.reply <- nil
+		case l.writable(ctx, e.id):
+			e.reply <- err
+		default:
+			left = append(left, e)
+		}
+	}
+	return left
+}
+
+// writable says whether a write to a message that changes nothing succeeds.
+func (l *ledger) writable(ctx context.Context, id string) bool {
+	_, err := l.store.Exec(ctx, `UPDATE messages SET attempts = attempts WHERE id = $1`, id)
+	return err == nil
 }
 
 // dropBegins answers the beginnings with err, since nothing was begun, and keeps the ends.
@@ -166,136 +211,4 @@ func dropBegins(batch []*ledgerEntry, err error) []*ledgerEntry {
 		}
 	}
 	return ends
-}
-
-func (l *ledger) commit(ctx context.Context, batch []*ledgerEntry) (begun map[string]bool, err error) {
-	err = l.store.Tx(ctx, func(tx *store.Tx) error {
-		begun = map[string]bool{}
-		if err := l.ends(ctx, tx, batch); err != nil {
-			return err
-		}
-		byLease := map[lease][2][]string{}
-		for _, e := range batch {
-			if e.begin {
-				if err := keepLinks(ctx, tx, e); err != nil {
-					return err
-				}
-				ids := byLease[e.lease]
-				if e.resolve {
-					ids[1] = append(ids[1], e.id)
-				} else {
-					ids[0] = append(ids[0], e.id)
-				}
-				byLease[e.lease] = ids
-			}
-		}
-		for of, ids := range byLease {
-			if err := l.begins(ctx, tx, of, ids[0], beginSQL, begun); err != nil {
-				return err
-			}
-			if err := l.begins(ctx, tx, of, ids[1], resolveSQL, begun); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return begun, err
-}
-
-func keepLinks(ctx context.Context, tx *store.Tx, e *ledgerEntry) error {
-	for _, s := range e.links {
-		_, err := tx.Exec(ctx, `INSERT INTO links (code, ns, message_id, kind, url) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (code) DO NOTHING`,
-			s.Code, e.ns, e.id, string(rune(s.Kind)), s.URL)
-		if err != nil {
-			return fmt.Errorf("keeping a short link: %w", err)
-		}
-	}
-	return nil
-}
-
-// The lease must still be this worker's, and consent must still be given: both are decided here,
-// in the transaction that lets the message go.
-const (
-	beginSQL = `UPDATE messages SET state = 'sending', fence = $2, attempts = attempts + 1, begun_at = $3
-WHERE state = 'planned'
-  AND EXISTS (SELECT 1 FROM shards h WHERE h.id = $1 AND h.fence = $2 AND h.state = 'open')
-  AND EXISTS (SELECT 1 FROM consents c WHERE c.ns = messages.ns AND c.customer_id = messages.customer_id
-              AND c.channel = messages.kind AND c.state = 'granted')
-  AND shard = $1 AND id `
-	resolveSQL = `UPDATE messages SET fence = $2, attempts = attempts + 1, begun_at = COALESCE(begun_at, $3)
-WHERE state = 'sending'
-  AND EXISTS (SELECT 1 FROM shards h WHERE h.id = $1 AND h.fence = $2 AND h.state = 'open')
-  AND shard = $1 AND id `
-)
-
-func (l *ledger) begins(ctx context.Context, tx *store.Tx, of lease, ids []string, query string, begun map[string]bool) error {
-	if len(ids) == 0 {
-		return nil
-	}
-	d := tx.Dialect()
-	rows, err := tx.Query(ctx, query+d.AnyUUID(4)+` RETURNING id`,
-		of.shard, of.fence, time.Now().UnixMilli(), store.List(d, ids))
-	if err != nil {
-		return fmt.Errorf("marking messages as being sent: %w", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return fmt.Errorf("reading which messages were marked: %w", err)
-		}
-		begun[id] = true
-	}
-	return rows.Err()
-}
-
-var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT"}
-
-func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
-	var rows [][]any
-	for _, e := range batch {
-		if e.begin {
-			continue
-		}
-		rows = append(rows, []any{
-			e.id, e.lease.fence, e.end.state, e.end.reason, nullable(e.end.providerID),
-			e.end.parts, int64(e.end.cost), store.NullMillis(e.end.at),
-		})
-		// An address that is none cannot be kept from being used, nor is it in need of that.
-		if s := e.end.suppress; s != nil && isAddress(s) {
-			if err := tx.Suppress(ctx, s.ns, s.channel, s.address, s.reason, l.clock.Now()); err != nil {
-				return err
-			}
-		}
-	}
-	if len(rows) == 0 {
-		return nil
-	}
-	values, args := valuesOf(tx.Dialect(), nil, endTypes, rows)
-	// A callback may have told of the message before the provider's answer came: what it said stays.
-	_, err := tx.Exec(ctx, `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at) AS (VALUES `+values+`)
-UPDATE messages SET state = v.state, reason = v.reason,
-  provider_id = COALESCE(v.provider_id, messages.provider_id),
-  parts = v.parts, cost = v.cost, ended_at = v.ended_at,
-  begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END
-FROM v
-WHERE messages.id = v.id AND messages.state IN ('planned', 'sending')
-  AND (messages.fence = v.fence OR messages.state = 'planned' AND EXISTS (
-    SELECT 1 FROM shards h WHERE h.id = messages.shard AND h.fence = v.fence))`, args...)
-	if err != nil {
-		return fmt.Errorf("recording what became of messages: %w", err)
-	}
-	return nil
-}
-
-func nullable(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-func isAddress(s *suppression) bool {
-	_, err := store.NormalizeAddress(s.channel, s.address)
-	return err == nil
 }

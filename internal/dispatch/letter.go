@@ -8,6 +8,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,9 +29,10 @@ type letter struct {
 	ref                      Ref
 	customer, step, revision string
 	channel, kind, state     string
-	attempts                 int
-	expires, begun           time.Time
-	known                    bool // the customer is still in the store
+	attempts, tries          int
+	expires                  time.Time
+	begun                    time.Time // when the try began that is being found out about; zero for none
+	known                    bool      // the customer is still in the store
 	address                  string
 	attributes               []byte
 	consent, suppressed      string
@@ -52,12 +55,18 @@ LEFT JOIN suppressions s ON s.ns = m.ns AND s.channel = m.kind
   AND s.address = CASE m.kind WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END
 LEFT JOIN enrolments e ON e.ns = m.ns AND e.scenario = m.scenario AND e.epoch = m.epoch
   AND e.customer_id = m.customer_id AND e.entry = m.entry
-WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2
-ORDER BY m.id LIMIT $3`
+WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2`
 
-// page reads the next messages of a shard that have no end yet.
-func (e *Engine) page(ctx context.Context, s shard, after string) ([]letter, error) {
-	rows, err := e.store.Query(ctx, pageSQL, s.shard, after, pageSize)
+// page reads the next messages of a shard that have no end yet. Of those whose channel is held it
+// reads only what is too late, since nothing else can be done for them.
+func (e *Engine) page(ctx context.Context, s shard, after string, held map[string]bool) ([]letter, error) {
+	query, args := pageSQL, []any{s.shard, after, pageSize}
+	if len(held) > 0 {
+		d := e.store.Dialect()
+		query += ` AND (m.expires_at < $4 OR NOT m.channel ` + d.AnyText(5) + `)`
+		args = append(args, store.Millis(e.clock.Now()), store.List(d, slices.Collect(maps.Keys(held))))
+	}
+	rows, err := e.store.Query(ctx, query+` ORDER BY m.id LIMIT $3`, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading a shard's messages: %w", err)
 	}
@@ -76,7 +85,10 @@ func (e *Engine) page(ctx context.Context, s shard, after string) ([]letter, err
 		if l.key, err = uuid.Parse(l.id); err != nil {
 			return nil, fmt.Errorf("reading a message's key: %w", err)
 		}
-		l.expires, l.begun = store.Time(expires), store.NullTime(begun)
+		l.expires = store.Time(expires)
+		if l.state == StateSending {
+			l.begun = store.NullTime(begun)
+		}
 		l.address = map[string]string{"email": email.String, "line": line.String, "sms": phone.String}[l.kind]
 		out = append(out, l)
 	}

@@ -5,6 +5,7 @@ package dispatch
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -33,7 +34,9 @@ type openRun struct {
 
 func (e *Engine) openRuns(ctx context.Context) ([]openRun, error) {
 	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run, epoch, revision, segment, state, slot_at FROM runs
-WHERE state IN ('enrolling', 'planning') ORDER BY slot_at`)
+WHERE state IN ('enrolling', 'planning')
+  AND state IN ('enrolling', 'planning', 'planned', 'running') -- as the index has it
+ORDER BY slot_at`)
 	if err != nil {
 		return nil, fmt.Errorf("listing runs to plan: %w", err)
 	}
@@ -49,76 +52,6 @@ WHERE state IN ('enrolling', 'planning') ORDER BY slot_at`)
 		out = append(out, r)
 	}
 	return out, rows.Err()
-}
-
-// planRun enrols the audience of a run and plans what is due for it at its slot. It goes on where a
-// process that died left off.
-func (e *Engine) planRun(ctx context.Context, r openRun) error {
-	rev, err := e.revisions.get(ctx, r.ref.Namespace, r.ref.Name, r.revision)
-	if err != nil {
-		return err
-	}
-	if r.state == "enrolling" {
-		if err := e.enrol(ctx, r, rev); err != nil {
-			return err
-		}
-	}
-	for {
-		n, err := e.plan(ctx, planning{ref: r.ref, epoch: r.epoch, revision: r.revision, rev: rev, run: r.run, until: r.slot})
-		if err != nil {
-			return err
-		}
-		if n < planBatch {
-			break
-		}
-	}
-	_, err = e.store.Exec(ctx, `UPDATE runs SET state = 'planned' WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'planning'`,
-		r.ref.Namespace, r.ref.Name, r.run)
-	if err != nil {
-		return fmt.Errorf("ending the planning of run %s: %w", r.run, err)
-	}
-	return nil
-}
-
-// enrol lets the members of the segment in, in batches by id. Who is in the ledger already stays
-// out, so that doing it again does nothing.
-func (e *Engine) enrol(ctx context.Context, r openRun, rev *Revision) error {
-	start := rev.Journey.Start(r.slot)
-	last := ""
-	for {
-		var next string
-		err := e.store.Tx(ctx, func(tx *store.Tx) error {
-			next = ""
-			err := tx.QueryRow(ctx, `SELECT MAX(customer_id) FROM (SELECT customer_id FROM memberships
-WHERE ns = $1 AND segment = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $4) page HAVING MAX(customer_id) IS NOT NULL`,
-				r.ref.Namespace, r.by, last, enrolBatch).Scan(&next)
-			if store.IsNotFound(err) {
-				return nil
-			}
-			if err != nil {
-				return err
-			}
-			_, err = tx.Exec(ctx, `INSERT INTO enrolments (ns, scenario, epoch, customer_id, entry, run, state, reason, step, due_at, enrolled_at)
-SELECT ns, $3, $4, customer_id, '', $5, 'active', '', $6, $7, $8 FROM memberships
-WHERE ns = $1 AND segment = $2 AND customer_id > $9 AND customer_id <= $10
-ON CONFLICT (ns, scenario, epoch, customer_id, entry) DO NOTHING`,
-				r.ref.Namespace, r.by, r.ref.Name, r.epoch, r.run, start.Cursor(), store.Millis(r.slot), store.Millis(e.clock.Now()), last, next)
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("enrolling the members of segment %s for run %s: %w", r.by, r.run, err)
-		}
-		if next == "" {
-			break
-		}
-		last = next
-	}
-	_, err := e.store.Exec(ctx, `UPDATE runs SET state = 'planning' WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'enrolling'`,
-		r.ref.Namespace, r.ref.Name, r.run)
-	if err != nil {
-		return fmt.Errorf("ending the enrolment of run %s: %w", r.run, err)
-	}
-	return nil
 }
 
 // planning is one batch of decisions to make.
@@ -143,12 +76,16 @@ type traveller struct {
 func (e *Engine) plan(ctx context.Context, p planning) (int, error) {
 	var n int
 	err := e.store.Tx(ctx, func(tx *store.Tx) error {
+		n = 0
+		b, err := e.begun(ctx, tx, p)
+		if err != nil || b == nil {
+			return err
+		}
 		travellers, err := e.due(ctx, tx, p)
 		n = len(travellers)
 		if err != nil || n == 0 {
 			return err
 		}
-		b := &batch{planning: p, now: e.clock.Now()}
 		for i := range travellers {
 			t := &travellers[i]
 			t.facts.Now = b.now
@@ -162,16 +99,45 @@ func (e *Engine) plan(ctx context.Context, p planning) (int, error) {
 	return n, nil
 }
 
+// begun begins a batch, or returns nil where this is not to be planned now: the run was planned or
+// cancelled meanwhile, or the scenario has been armed with something else, by whichever process.
+func (e *Engine) begun(ctx context.Context, tx *store.Tx, p planning) (*batch, error) {
+	at, err := standing(ctx, tx, p.ref, p.run)
+	if err != nil {
+		return nil, err
+	}
+	b := &batch{planning: p, now: e.clock.Now(), over: at.epoch != p.epoch}
+	if p.run == "" {
+		if b.over || at.revision != p.revision {
+			return nil, nil
+		}
+		return b, nil
+	}
+	if at.run != RunPlanning {
+		return nil, nil
+	}
+	if !b.over && at.revision != p.revision {
+		// The run keeps the spec that planned it; where its customers go from there is the new one's.
+		current, err := e.revisions.journey(ctx, tx, p.ref, at.revision)
+		if err != nil {
+			return nil, err
+		}
+		b.moved = journey.Resume(p.rev.Journey, current)
+	}
+	return b, nil
+}
+
 func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller, error) {
-	attributes, join := `'{}'`, ``
+	customer, join := `'{}', NULL, NULL, NULL`, ``
 	if p.rev.Journey.NeedsCustomer() {
-		attributes = `c.attributes`
+		customer = `c.attributes, c.email, c.phone, c.line_user_id`
 		join = ` LEFT JOIN customers c ON c.ns = e.ns AND c.id = e.customer_id`
 	}
-	mine := ``
+	mine := ` AND e.due_at <= $4`
 	args := []any{p.ref.Namespace, p.ref.Name, p.epoch, store.Millis(p.until), planBatch}
 	if p.run != "" {
-		mine = ` AND e.run = $6`
+		// Whoever is in a run is due at its slot until they are planned.
+		mine = ` AND e.due_at = $4 AND e.run = $6`
 		args = append(args, p.run)
 	}
 	lock := ``
@@ -180,9 +146,9 @@ func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller
 	}
 	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, e.due_at, e.enrolled_at, e.converted_at IS NOT NULL,
   EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at),
-  `+attributes+`
+  `+customer+`
 FROM enrolments e`+join+`
-WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.state = 'active' AND e.due_at <= $4`+mine+`
+WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.state = 'active'`+mine+`
 ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 	if err != nil {
 		return nil, fmt.Errorf("finding who is due: %w", err)
@@ -193,23 +159,40 @@ ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 		var t traveller
 		var due, enrolled int64
 		var attributes []byte
-		if err := rows.Scan(&t.customer, &t.entry, &t.cursor, &due, &enrolled, &t.facts.Converted, &t.facts.Unsubscribed, &attributes); err != nil {
+		var email, phone, line sql.NullString
+		if err := rows.Scan(&t.customer, &t.entry, &t.cursor, &due, &enrolled, &t.facts.Converted, &t.facts.Unsubscribed,
+			&attributes, &email, &phone, &line); err != nil {
 			return nil, fmt.Errorf("reading who is due: %w", err)
 		}
 		t.due, t.enrolled = store.Time(due), store.Time(enrolled)
-		if err := json.Unmarshal(attributes, &t.facts.Customer); err != nil {
-			return nil, fmt.Errorf("reading the attributes of customer %q: %w", t.customer, err)
-		}
-		if t.facts.Customer == nil {
-			t.facts.Customer = map[string]any{}
-		}
-		t.facts.Customer["id"] = t.customer
+		t.facts.Customer = customerFacts(t.customer, attributes, email, phone, line)
 		out = append(out, t)
 	}
 	if err := rows.Err(); err != nil || len(out) == 0 || !p.rev.Journey.NeedsSteps() {
 		return out, err
 	}
 	return out, e.stepResults(ctx, tx, p, out)
+}
+
+// customerFacts are what conditions see of a customer. One who is gone, or whose attributes are no
+// document, has none: that must not keep the others from being planned.
+func customerFacts(id string, attributes []byte, email, phone, line sql.NullString) map[string]any {
+	var facts map[string]any
+	if len(attributes) > 0 {
+		if err := json.Unmarshal(attributes, &facts); err != nil {
+			facts = nil
+		}
+	}
+	if facts == nil {
+		facts = map[string]any{}
+	}
+	for name, v := range map[string]sql.NullString{"email": email, "phone": phone, "line_user_id": line} {
+		if v.Valid {
+			facts[name] = v.String
+		}
+	}
+	facts["id"] = id
+	return facts
 }
 
 // stepResults fills in what became of the messages that these customers got so far.

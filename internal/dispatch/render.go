@@ -31,6 +31,9 @@ const (
 	ReasonSandbox        = "Sandbox"
 )
 
+// ReasonEpochChanged ends the ways of a Scenario's epoch when another one begins.
+const ReasonEpochChanged = "EpochChanged"
+
 // skip says why the message must not go out, empty if it may.
 func (l *letter) skip() string {
 	switch {
@@ -42,8 +45,9 @@ func (l *letter) skip() string {
 		return ReasonNoAddress
 	case l.suppressed != "":
 		return ReasonSuppressed
-	case l.exitedFor != "" && l.exitedFor != journey.ReasonExitStep:
-		// Who went through an exit step still gets what was planned before it.
+	case l.exitedFor != "" && l.exitedFor != journey.ReasonExitStep && l.exitedFor != ReasonEpochChanged:
+		// Who went through an exit step still gets what was planned before it, and so does who was in
+		// a run of the epoch before.
 		return ReasonExited
 	}
 	return ""
@@ -67,7 +71,7 @@ func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel
 	}
 	customer, err := l.customerData()
 	if err != nil {
-		return nil, "", err
+		return nil, ReasonRenderFailed, nil //nolint:nilerr // one customer's attributes must not stop the others
 	}
 	data := &content.Data{
 		Customer: customer, Shop: maps.Clone(rev.shop), Location: rev.loc, Currency: rev.Bundle.Shop.Currency,

@@ -163,6 +163,28 @@ func (r *revisions) get(ctx context.Context, ns, scenario, revision string) (*Re
 	return compiled, nil
 }
 
+// journey gives the journey of a revision within a transaction, without its content.
+func (r *revisions) journey(ctx context.Context, tx *store.Tx, ref Ref, revision string) (*journey.Journey, error) {
+	if found, ok := r.cache.Get(revisionKey{ref.Namespace, ref.Name, revision}); ok {
+		return found.Journey, nil
+	}
+	var text string
+	err := tx.QueryRow(ctx, `SELECT bundle FROM revisions WHERE ns = $1 AND scenario = $2 AND revision = $3`,
+		ref.Namespace, ref.Name, revision).Scan(&text)
+	if err != nil {
+		return nil, fmt.Errorf("reading revision %s of scenario %s/%s: %w", revision, ref.Namespace, ref.Name, err)
+	}
+	bundle, err := journey.ReadBundle([]byte(text))
+	if err != nil {
+		return nil, err
+	}
+	j, err := journey.Compile(bundle)
+	if err != nil {
+		return nil, fmt.Errorf("compiling revision %s of scenario %s/%s: %w", revision, ref.Namespace, ref.Name, err)
+	}
+	return j, nil
+}
+
 // Compiled gives a revision that this process has compiled already.
 func (e *Engine) Compiled(ref Ref, revision string) (*Revision, bool) {
 	return e.revisions.cache.Get(revisionKey{ref.Namespace, ref.Name, revision})

@@ -112,3 +112,36 @@ func (e *Engine) ChannelsOf(ref Ref) []Ref {
 	}
 	return out
 }
+
+// completeRuns ends the runs all of whose shards are done, and says which.
+func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
+	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run FROM runs WHERE state = 'running'
+  AND state IN ('enrolling', 'planning', 'planned', 'running') -- as the index has it
+  AND NOT EXISTS (
+  SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`)
+	if err != nil {
+		return nil, fmt.Errorf("finding runs that are complete: %w", err)
+	}
+	defer rows.Close()
+	var found []runKey
+	for rows.Next() {
+		var k runKey
+		if err := rows.Scan(&k.ref.Namespace, &k.ref.Name, &k.run); err != nil {
+			return nil, fmt.Errorf("finding runs that are complete: %w", err)
+		}
+		found = append(found, k)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, fmt.Errorf("finding runs that are complete: %w", err)
+	}
+	var refs []Ref
+	for _, k := range found {
+		_, err := e.store.Exec(ctx, `UPDATE runs SET state = 'complete', completed_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'running'`,
+			k.ref.Namespace, k.ref.Name, k.run, store.Millis(e.clock.Now()))
+		if err != nil {
+			return nil, fmt.Errorf("completing run %s: %w", k.run, err)
+		}
+		refs = append(refs, k.ref)
+	}
+	return refs, nil
+}

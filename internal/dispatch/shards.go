@@ -6,6 +6,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/store"
@@ -27,27 +28,36 @@ type shard struct {
 	idx int
 }
 
-// claim takes open shards that nobody holds, at most n, and none of what skip says.
-func (e *Engine) claim(ctx context.Context, n int, skip func(shard) bool) ([]shard, error) {
+// claim takes open shards that nobody holds, at most n, and of each scenario no more than room gives.
+// Scenarios without room are left out by the query: thousands of shards of one must not keep those of
+// another from being found.
+func (e *Engine) claim(ctx context.Context, n int, room func(Ref) int, full []Ref) ([]shard, error) {
 	var out []shard
 	err := e.store.Tx(ctx, func(tx *store.Tx) error {
 		out = nil
-		found, err := claimable(ctx, tx, n)
-		if err != nil {
-			return err
-		}
-		now := time.Now()
-		for _, s := range found {
-			if len(out) == n || skip(s) {
-				continue
+		without, left := slices.Clone(full), map[Ref]int{}
+		for len(out) < n {
+			found, err := claimable(ctx, tx, 4*n, without)
+			if err != nil || len(found) == 0 {
+				return err
 			}
-			s.fence++
-			_, err := tx.Exec(ctx, `UPDATE shards SET holder = $2, lease_until = $3, fence = $4 WHERE id = $1`,
-				s.shard, e.holder, now.Add(leaseFor).UnixMilli(), s.fence)
-			if err != nil {
-				return fmt.Errorf("taking a shard: %w", err)
+			for _, s := range found {
+				if _, known := left[s.ref]; !known {
+					if left[s.ref] = room(s.ref); left[s.ref] <= 0 {
+						without = append(without, s.ref)
+					}
+				}
+				if len(out) == n || left[s.ref] <= 0 {
+					continue
+				}
+				if left[s.ref]--; left[s.ref] == 0 {
+					without = append(without, s.ref)
+				}
+				if err := e.take(ctx, tx, &s); err != nil {
+					return err
+				}
+				out = append(out, s)
 			}
-			out = append(out, s)
 		}
 		return nil
 	})
@@ -57,11 +67,26 @@ func (e *Engine) claim(ctx context.Context, n int, skip func(shard) bool) ([]sha
 	return out, nil
 }
 
-func claimable(ctx context.Context, tx *store.Tx, n int) ([]shard, error) {
-	// More than can be taken, since some belong to scenarios that work on enough already.
+func (e *Engine) take(ctx context.Context, tx *store.Tx, s *shard) error {
+	s.fence++
+	_, err := tx.Exec(ctx, `UPDATE shards SET holder = $2, lease_until = $3, fence = $4 WHERE id = $1`,
+		s.shard, e.holder, time.Now().Add(leaseFor).UnixMilli(), s.fence)
+	if err != nil {
+		return fmt.Errorf("taking a shard: %w", err)
+	}
+	return nil
+}
+
+func claimable(ctx context.Context, tx *store.Tx, n int, without []Ref) ([]shard, error) {
+	names := make([]string, len(without))
+	for i, ref := range without {
+		names[i] = ref.Namespace + "/" + ref.Name
+	}
+	d := tx.Dialect()
 	rows, err := tx.Query(ctx, `SELECT id, ns, scenario, run, idx, fence FROM shards
-WHERE state = 'open' AND lease_until < $1 ORDER BY lease_until, created_at, idx LIMIT $2`+tx.Dialect().ForUpdateSkipLocked(),
-		time.Now().UnixMilli(), 8*n)
+WHERE state = 'open' AND lease_until < $1 AND NOT ns || '/' || scenario `+d.AnyText(3)+`
+ORDER BY lease_until, created_at, idx LIMIT $2`+d.ForUpdateSkipLocked(),
+		time.Now().UnixMilli(), n, store.List(d, names))
 	if err != nil {
 		return nil, fmt.Errorf("finding open shards: %w", err)
 	}
@@ -86,8 +111,11 @@ func (e *Engine) renew(ctx context.Context, s shard) (bool, error) {
 		s.shard, s.fence, time.Now().Add(leaseFor).UnixMilli())
 }
 
-// release gives a shard back, to be taken again from then on.
+// release gives a shard back, to be taken again from then on. It is not cut short by ctx: a shard
+// that is not given back waits for its lease to run out.
 func (e *Engine) release(ctx context.Context, s shard, from time.Time) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
 	_, err := e.touch(ctx, `UPDATE shards SET holder = '', lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
 		s.shard, s.fence, from.UnixMilli())
 	return err
@@ -125,39 +153,4 @@ func (e *Engine) Open(ctx context.Context, ref Ref, run string) error {
 	}
 	e.Wake()
 	return nil
-}
-
-// completeRuns ends the runs all of whose shards are done, and says which.
-func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
-	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run FROM runs WHERE state = 'running' AND NOT EXISTS (
-  SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`)
-	if err != nil {
-		return nil, fmt.Errorf("finding runs that are complete: %w", err)
-	}
-	defer rows.Close()
-	type key struct {
-		ref Ref
-		run string
-	}
-	var found []key
-	for rows.Next() {
-		var k key
-		if err := rows.Scan(&k.ref.Namespace, &k.ref.Name, &k.run); err != nil {
-			return nil, fmt.Errorf("finding runs that are complete: %w", err)
-		}
-		found = append(found, k)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, fmt.Errorf("finding runs that are complete: %w", err)
-	}
-	var refs []Ref
-	for _, k := range found {
-		_, err := e.store.Exec(ctx, `UPDATE runs SET state = 'complete', completed_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'running'`,
-			k.ref.Namespace, k.ref.Name, k.run, store.Millis(e.clock.Now()))
-		if err != nil {
-			return nil, fmt.Errorf("completing run %s: %w", k.run, err)
-		}
-		refs = append(refs, k.ref)
-	}
-	return refs, nil
 }
