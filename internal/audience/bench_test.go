@@ -113,7 +113,7 @@ func benchmarkSegment(b *testing.B, db *store.Store, text, hand string, ago []in
 	}
 	var members int64
 	timed := func(statement string, args ...any) time.Duration {
-		began := time.Now() //nolint:forbidigo // a benchmark
+		began := time.Now()
 		err := db.Tx(b.Context(), func(tx *store.Tx) error {
 			if err := audience.SetUpPlanner(b.Context(), tx); err != nil {
 				return err
@@ -123,7 +123,7 @@ func benchmarkSegment(b *testing.B, db *store.Store, text, hand string, ago []in
 		if err != nil {
 			b.Fatalf("%v\n%s", err, statement)
 		}
-		return time.Since(began) //nolint:forbidigo // a benchmark
+		return time.Since(began)
 	}
 	moments := make([]any, len(ago))
 	for i, days := range ago {

@@ -95,7 +95,7 @@ func when(expression string) predicate {
 	return predicate{"(" + expression + ")", "(" + expression + ") IS NOT TRUE"}
 }
 
-var always, never = predicate{"TRUE", "FALSE"}, predicate{"FALSE", "TRUE"}
+var always = predicate{"TRUE", "FALSE"}
 
 func (p predicate) not() predicate { return predicate{p.fails, p.holds} }
 

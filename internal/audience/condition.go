@@ -19,11 +19,10 @@ func duration(d v1alpha1.Duration, path string) (time.Duration, error) {
 	if _, err := v1alpha1.ParseDuration(string(d)); err != nil {
 		return 0, &Invalid{path, err.Error()}
 	}
-	v, err := schedule.ParseDuration(string(d))
-	if err != nil {
-		return math.MaxInt64, nil
+	if v, err := schedule.ParseDuration(string(d)); err == nil {
+		return v, nil
 	}
-	return v, nil
+	return math.MaxInt64, nil
 }
 
 // age compares a moment of the customer's metrics. Who never ordered has none, and never matches.

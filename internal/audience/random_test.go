@@ -27,7 +27,7 @@ const (
 
 // TestRandomMatches holds what the database selects against the oracle.
 func TestRandomMatches(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) //nolint:forbidigo // a new seed each time; a failure prints it
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	eachStore(t, func(t *testing.T, db *store.Store) {
 		for n := range randomShops {
@@ -51,7 +51,7 @@ func TestRandomMatches(t *testing.T) {
 
 // TestRandomRefreshes holds the membership that refreshes keep against the oracle, while matches change.
 func TestRandomRefreshes(t *testing.T) {
-	seed := uint64(time.Now().UnixNano()) //nolint:forbidigo // as above
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	eachStore(t, func(t *testing.T, db *store.Store) {
 		for n := range 5 {
