@@ -147,7 +147,7 @@ CREATE TABLE metrics (
 )${CLUSTERED};
 CREATE INDEX metrics_orders ON metrics (ns, orders, last_order_at, customer_id);
 CREATE INDEX metrics_last ON metrics (ns, last_order_at, customer_id);
-CREATE INDEX metrics_spend ON metrics (ns, spend, customer_id);
+CREATE INDEX metrics_spend ON metrics (ns, spend, orders, customer_id);
 
 CREATE TABLE memberships (
   ns           ${ID} NOT NULL,
