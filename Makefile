@@ -24,7 +24,7 @@ help: ## Show this.
 
 .PHONY: demo
 demo: build ## Bring up a whole Kaeru with a made-up shop, on this machine alone. DEMO=once ends by itself.
-	go run ./hack/demo
+	CGO_ENABLED=0 go run -trimpath ./hack/demo # built as bin/kaeru is, so that nothing is compiled twice
 
 .PHONY: build
 build: ## Build bin/kaeru, a static program.

@@ -21,10 +21,11 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	err := run(ctx, os.Getenv("DEMO") == "once")
+	once := os.Getenv("DEMO") == "once"
+	err := run(ctx, once)
 	switch {
 	case err == nil:
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
+	case errors.Is(err, context.Canceled) && ctx.Err() != nil && !once:
 		fmt.Println("\nStopped. Everything that the demo started has ended.")
 	default:
 		fmt.Fprintln(os.Stderr, "\ndemo: "+err.Error())

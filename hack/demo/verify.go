@@ -268,9 +268,15 @@ func (d *demo) deliveredSMS(ctx context.Context) (int64, error) {
 }
 
 func (d *demo) checkScenario(f *findings, s *crm.Scenario, want *expected) {
-	if n, known := want.enrolled[s.Name]; known && s.Status.Enrolled != nil {
+	if s.Status.Enrolled == nil || len(s.Status.Steps) == 0 {
+		f.add("%s has no status.enrolled or no status.steps", s.Name)
+		return
+	}
+	if n, known := want.enrolled[s.Name]; known {
 		f.equal(s.Name+" status.enrolled", *s.Status.Enrolled, n)
 	}
+	first := &s.Status.Steps[0]
+	f.equal(s.Name+"/"+first.Name+" sent, failed and skipped together", first.Sent+first.Failed+first.Skipped, *s.Status.Enrolled)
 	if s.Status.Goal != nil {
 		f.equal(s.Name+" status.goal.converted", s.Status.Goal.Converted, want.converted[s.Name])
 		if revenue := fmt.Sprint(want.total[s.Name]); s.Status.Goal.Revenue != revenue {
