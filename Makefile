@@ -22,9 +22,10 @@ help: ## Show this.
 		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
 		/^[a-z-]+:.*##/ { printf "  \033[36m%-14s\033[0m%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# The demo is compiled as bin/kaeru is, so that no package is compiled twice.
 .PHONY: demo
 demo: build ## Bring up a whole Kaeru with a made-up shop, on this machine alone. DEMO=once ends by itself.
-	CGO_ENABLED=0 go run -trimpath ./hack/demo # built as bin/kaeru is, so that nothing is compiled twice
+	CGO_ENABLED=0 go run -trimpath ./hack/demo
 
 .PHONY: build
 build: ## Build bin/kaeru, a static program.
