@@ -121,7 +121,9 @@ func (e *Engine) compose(ctx context.Context, t template, data *content.Data, ch
 		l.parts = text.Count.Parts
 		m.SMS = &channel.SMS{Text: text.Body, Since: l.begun}
 		if ch.StatusCallback != "" {
-			m.SMS.StatusCallback = ch.StatusCallback + "?m=" + l.id
+			// Twilio repeats a callback only where the connection failed, unless the address asks for
+			// more: with this it repeats what a busy gateway answered with 503, five times.
+			m.SMS.StatusCallback = ch.StatusCallback + "?m=" + l.id + "#rc=5&rp=all"
 		}
 		if len(text.Short) > 0 {
 			m.SMS.Link = e.signer.PublicURL() + "/s/" + text.Short[0].Code
