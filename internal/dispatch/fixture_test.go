@@ -62,6 +62,7 @@ func (f *fixture) in(t testing.TB) *fixture {
 	t.Helper()
 	in := *f
 	in.TB = t
+	in.clock.SetTime(monday)
 	for _, table := range []string{"messages", "enrolments", "runs", "slots", "shards", "suppressions", "scenarios", "customers", "consents", "memberships"} {
 		in.exec(`DELETE FROM ` + table)
 	}

@@ -43,7 +43,7 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 	case ch != nil && ch.Kind == l.kind:
 	case late:
 		// Begun, and its channel does not come back in time: nobody will find out any more.
-		return later{}, e.end(ctx, s, l, end{state: StateUnknown, reason: channel.ReasonOutcomeLost})
+		return e.giveUp(ctx, s, l, channel.ReasonOutcomeLost)
 	default:
 		return later{held: true}, nil
 	}
@@ -54,8 +54,14 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 	if err != nil {
 		return later{}, err
 	}
-	if reason != "" {
-		return later{}, e.end(ctx, s, l, end{state: unrendered(l, reason), reason: reason})
+	switch {
+	case reason == "":
+	case l.state == StateSending:
+		return e.giveUp(ctx, s, l, reason)
+	case reason == ReasonMissingValue || reason == ReasonConverted:
+		return later{}, e.end(ctx, s, l, end{state: StateSkipped, reason: reason})
+	default:
+		return later{}, e.end(ctx, s, l, end{state: StateFailed, reason: reason})
 	}
 	if ch.Mode == ModeSandbox {
 		return e.record(ctx, s, l)
@@ -70,22 +76,23 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 	return e.deliver(ctx, s, l, ch, m)
 }
 
-// unrendered is the end of a message that cannot be made.
-func unrendered(l *letter, reason string) string {
-	switch {
-	case l.state == StateSending:
-		return StateUnknown
-	case reason == ReasonMissingValue || reason == ReasonConverted:
-		return StateSkipped
+// giveUp ends a message that was begun, by whomever, and of which nobody can find out what became.
+func (e *Engine) giveUp(ctx context.Context, s shard, l *letter, reason string) (later, error) {
+	err := e.ledger.Begin(ctx, s.lease, l, true) // or the end would be refused as that of another lease
+	if errors.Is(err, errNotOurs) {
+		return later{at: time.Now().Add(e.firstBackoff)}, nil
 	}
-	return StateFailed
+	if err != nil {
+		return later{}, err
+	}
+	return later{}, e.end(ctx, s, l, end{state: StateUnknown, reason: reason})
 }
 
 // record ends a message of a channel in mode Sandbox: it was rendered, and nobody was called. Nor is
 // anybody asked about a message that was begun before the channel was in this mode.
 func (e *Engine) record(ctx context.Context, s shard, l *letter) (later, error) {
 	if l.state == StateSending {
-		return later{}, e.end(ctx, s, l, end{state: StateUnknown, reason: channel.ReasonOutcomeLost})
+		return e.giveUp(ctx, s, l, channel.ReasonOutcomeLost)
 	}
 	err := e.ledger.Begin(ctx, s.lease, l, false)
 	if errors.Is(err, errNotOurs) {
