@@ -95,23 +95,19 @@ func (f *fixture) engine() *Engine {
 // customers makes members of the segment who consent to everything.
 func (f *fixture) customers(n int) {
 	f.Helper()
-	f.ok(f.st.Tx(f.Context(), func(tx *store.Tx) error {
-		for i := range n {
-			id := fmt.Sprintf("c%05d", i)
-			if _, err := tx.Exec(f.Context(), `INSERT INTO customers (ns, id, email, phone, line_user_id, attributes, created_at, updated_at)
-VALUES ('shop', $1, $2, $3, $4, '{"points": 5}', 0, 0)`, id, id+"@shop.example", fmt.Sprintf("+8190%08d", i), fmt.Sprintf("U%032x", i)); err != nil {
-				return err
-			}
-			if _, err := tx.Exec(f.Context(), `INSERT INTO consents (ns, customer_id, channel, state, source, changed_at)
-VALUES ('shop', $1, 'email', 'granted', 'test', 0), ('shop', $1, 'line', 'granted', 'test', 0)`, id); err != nil {
-				return err
-			}
-			if _, err := tx.Exec(f.Context(), `INSERT INTO memberships (ns, segment, customer_id, entered_at) VALUES ('shop', 'all', $1, 0)`, id); err != nil {
-				return err
-			}
-		}
-		return nil
-	}))
+	ids := make([]string, n)
+	for i := range n {
+		ids[i] = fmt.Sprintf("c%05d", i)
+	}
+	d := f.st.Dialect()
+	list := store.List(d, ids)
+	f.exec(`INSERT INTO customers (ns, id, email, line_user_id, attributes, created_at, updated_at)
+SELECT 'shop', value, value || '@shop.example', 'U' || value, '{"points": 5}', 0, 0 FROM `+d.Unnest(1)+` u`, list)
+	for _, kind := range []string{"email", "line"} {
+		f.exec(`INSERT INTO consents (ns, customer_id, channel, state, source, changed_at)
+SELECT 'shop', value, '`+kind+`', 'granted', 'test', 0 FROM `+d.Unnest(1)+` u`, list)
+	}
+	f.exec(`INSERT INTO memberships (ns, segment, customer_id, entered_at) SELECT 'shop', 'all', value, 0 FROM `+d.Unnest(1)+` u`, list)
 }
 
 // armed compiles a Scenario of these steps.

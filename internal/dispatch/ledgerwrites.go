@@ -106,6 +106,23 @@ func (l *ledger) begins(ctx context.Context, tx *store.Tx, of lease, ids []strin
 	return rows.Err()
 }
 
+// endsSQL records ends. A callback may have told of the message before the provider's answer came:
+// what it said stays, and only what the answer alone knows is added.
+func endsSQL(values string) string {
+	return `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at) AS (VALUES ` + values + `)
+UPDATE messages SET
+  state = CASE WHEN messages.state = 'sent' THEN messages.state ELSE v.state END,
+  reason = CASE WHEN messages.state = 'sent' THEN messages.reason ELSE v.reason END,
+  ended_at = CASE WHEN messages.state = 'sent' THEN messages.ended_at ELSE v.ended_at END,
+  begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END,
+  provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = v.cost
+FROM v
+WHERE messages.id = v.id AND (
+  messages.state IN ('planned', 'sending') AND (messages.fence = v.fence OR messages.state = 'planned' AND EXISTS (
+    SELECT 1 FROM shards h WHERE h.id = messages.shard AND h.fence = v.fence))
+  OR messages.state = 'sent' AND messages.fence = v.fence AND messages.parts = 0 AND v.state IN ('sent', 'unknown'))`
+}
+
 var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT"}
 
 func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
@@ -129,20 +146,7 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 		return nil
 	}
 	values, args := valuesOf(tx.Dialect(), nil, endTypes, rows)
-	// A callback may have told of the message before the provider's answer came: what it said stays,
-	// and only what the answer alone knows is added.
-	_, err := tx.Exec(ctx, `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at) AS (VALUES `+values+`)
-UPDATE messages SET
-  state = CASE WHEN messages.state = 'sent' THEN messages.state ELSE v.state END,
-  reason = CASE WHEN messages.state = 'sent' THEN messages.reason ELSE v.reason END,
-  ended_at = CASE WHEN messages.state = 'sent' THEN messages.ended_at ELSE v.ended_at END,
-  begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END,
-  provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = v.cost
-FROM v
-WHERE messages.id = v.id AND (
-  messages.state IN ('planned', 'sending') AND (messages.fence = v.fence OR messages.state = 'planned' AND EXISTS (
-    SELECT 1 FROM shards h WHERE h.id = messages.shard AND h.fence = v.fence))
-  OR messages.state = 'sent' AND messages.fence = v.fence AND messages.parts = 0 AND v.state IN ('sent', 'unknown'))`, args...)
+	_, err := tx.Exec(ctx, endsSQL(values), args...)
 	if err != nil {
 		return fmt.Errorf("recording what became of messages: %w", err)
 	}

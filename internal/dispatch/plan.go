@@ -32,11 +32,13 @@ type openRun struct {
 	slot                            time.Time
 }
 
-func (e *Engine) openRuns(ctx context.Context) ([]openRun, error) {
-	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run, epoch, revision, segment, state, slot_at FROM runs
+const openRunsSQL = `SELECT ns, scenario, run, epoch, revision, segment, state, slot_at FROM runs
 WHERE state IN ('enrolling', 'planning')
   AND state IN ('enrolling', 'planning', 'planned', 'running') -- as the index has it
-ORDER BY slot_at`)
+ORDER BY slot_at`
+
+func (e *Engine) openRuns(ctx context.Context) ([]openRun, error) {
+	rows, err := e.store.Query(ctx, openRunsSQL)
 	if err != nil {
 		return nil, fmt.Errorf("listing runs to plan: %w", err)
 	}

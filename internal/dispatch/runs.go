@@ -113,12 +113,14 @@ func (e *Engine) ChannelsOf(ref Ref) []Ref {
 	return out
 }
 
-// completeRuns ends the runs all of whose shards are done, and says which.
-func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
-	rows, err := e.store.Query(ctx, `SELECT ns, scenario, run FROM runs WHERE state = 'running'
+const completeSQL = `SELECT ns, scenario, run FROM runs WHERE state = 'running'
   AND state IN ('enrolling', 'planning', 'planned', 'running') -- as the index has it
   AND NOT EXISTS (
-  SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`)
+  SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`
+
+// completeRuns ends the runs all of whose shards are done, and says which.
+func (e *Engine) completeRuns(ctx context.Context) ([]Ref, error) {
+	rows, err := e.store.Query(ctx, completeSQL)
 	if err != nil {
 		return nil, fmt.Errorf("finding runs that are complete: %w", err)
 	}

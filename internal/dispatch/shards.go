@@ -77,16 +77,19 @@ func (e *Engine) take(ctx context.Context, tx *store.Tx, s *shard) error {
 	return nil
 }
 
+func claimSQL(d store.Dialect) string {
+	return `SELECT id, ns, scenario, run, idx, fence FROM shards
+WHERE state = 'open' AND lease_until < $1 AND NOT ns || '/' || scenario ` + d.AnyText(3) + `
+ORDER BY lease_until, created_at, idx LIMIT $2` + d.ForUpdateSkipLocked()
+}
+
 func claimable(ctx context.Context, tx *store.Tx, n int, without []Ref) ([]shard, error) {
 	names := make([]string, len(without))
 	for i, ref := range without {
 		names[i] = ref.Namespace + "/" + ref.Name
 	}
 	d := tx.Dialect()
-	rows, err := tx.Query(ctx, `SELECT id, ns, scenario, run, idx, fence FROM shards
-WHERE state = 'open' AND lease_until < $1 AND NOT ns || '/' || scenario `+d.AnyText(3)+`
-ORDER BY lease_until, created_at, idx LIMIT $2`+d.ForUpdateSkipLocked(),
-		time.Now().UnixMilli(), n, store.List(d, names))
+	rows, err := tx.Query(ctx, claimSQL(d), time.Now().UnixMilli(), n, store.List(d, names))
 	if err != nil {
 		return nil, fmt.Errorf("finding open shards: %w", err)
 	}
