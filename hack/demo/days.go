@@ -20,12 +20,13 @@ func (d *demo) live(ctx context.Context) error {
 		_, err := d.load(ctx, "orders", "-", ordersCSV(orders))
 		return err
 	}
-	if err := d.restart(ctx, speed); err != nil {
+	speed, before := d.pace()
+	say("An hour takes %s.", (time.Hour / time.Duration(speed)).String())
+	if err := d.restart(ctx, slot(0).Add(-before), speed); err != nil {
 		return err
 	}
-	end := firstDay.Add(lastHour)
 	today := newCalendar()
-	for now := d.clock.Now(); now.Before(end); now = d.clock.Now() {
+	for now := d.clock.Now(); now.Before(lastHour); now = d.clock.Now() {
 		if err := d.manager.ended(); err != nil {
 			return err
 		}
@@ -47,19 +48,32 @@ func (d *demo) live(ctx context.Context) error {
 		}
 	}
 	today.close(d.people)
-	return d.restart(ctx, 1)
+	return d.restart(ctx, d.clock.Now(), 1)
+}
+
+// pace says how fast the days may pass on this machine, and how long before the first run they begin,
+// so that the manager is there in time.
+func (d *demo) pace() (speed int, before time.Duration) {
+	speed = speeds[0]
+	for i, busy := range []time.Duration{9 * time.Second, 20 * time.Second} {
+		if d.starting+d.ready > busy {
+			speed = speeds[i+1]
+		}
+	}
+	real := 2*time.Second + 3*d.starting
+	return speed, min(real*time.Duration(speed), slot(0).Sub(opening)-time.Hour)
 }
 
 // restart gives the programs another clock. It is also what a deployment does to them: they go on
 // where they ended.
-func (d *demo) restart(ctx context.Context, factor int) error {
+func (d *demo) restart(ctx context.Context, business time.Time, factor int) error {
 	if err := d.manager.stop(); err != nil {
 		return err
 	}
 	if err := d.sandbox.stop(); err != nil {
 		return err
 	}
-	if err := d.tempo(factor); err != nil {
+	if err := d.tempo(business, factor); err != nil {
 		return err
 	}
 	if err := d.runSandbox(ctx); err != nil {
@@ -80,6 +94,9 @@ func newCalendar() *calendar {
 }
 
 func (c *calendar) turn(now time.Time, p *people) {
+	if now.Before(firstDay) {
+		return
+	}
 	day := now.In(tokyo).Format("Mon 2 Jan")
 	if c.day != "" && c.day != day {
 		c.close(p)
@@ -94,7 +111,7 @@ func (c *calendar) line(p *people) string {
 }
 
 func (c *calendar) draw(now time.Time, p *people) {
-	if c.terminal {
+	if c.terminal && c.day != "" {
 		fmt.Printf("\r%s   %s", c.line(p), now.In(tokyo).Format("15:04"))
 	}
 }

@@ -25,17 +25,24 @@ import (
 
 const namespace = "shop"
 
-// firstDay is a Tuesday. Business time is the demo's own, so that every run is the same.
-var firstDay = time.Date(2026, 12, 1, 6, 0, 0, 0, tokyo)
-
-var tokyo = time.FixedZone("JST", 9*60*60)
-
-const (
-	// lastHour is when the days end: before the sixth run, with all that was sent answered.
-	lastHour = 5*24*time.Hour + 3*time.Hour
-	// speed is business time to real time: an hour a second.
-	speed = 3600
+// Business time is the demo's own, so that every run is the same. It opens at noon on a Monday, and
+// stays close to that until everything is in place; the days that count begin on the Tuesday.
+var (
+	tokyo    = time.FixedZone("JST", 9*60*60)
+	opening  = time.Date(2026, 11, 30, 12, 0, 0, 0, tokyo)
+	firstDay = time.Date(2026, 12, 1, 0, 0, 0, 0, tokyo)
+	// lastHour comes when all that was sent is answered, and well before the sixth run.
+	lastHour = firstDay.Add(5*24*time.Hour + 5*time.Hour + 30*time.Minute)
 )
+
+// runs is how often the daily scenario runs, at ten.
+const runs = 5
+
+func slot(run int) time.Time { return firstDay.AddDate(0, 0, run).Add(10 * time.Hour) }
+
+// speeds are business time to real time: an hour a second, or less where the machine is busy with
+// other things. A run must be sent within the day, or its messages are not worth sending any more.
+var speeds = []int{3600, 1800, 900}
 
 type demo struct {
 	root, dir, binary string
@@ -46,6 +53,8 @@ type demo struct {
 	clock             *clock.Scaled
 	people            *people
 	api               *sandbox.Client
+	// starting is how long the manager took to be there, and ready how long the samples took then.
+	starting, ready time.Duration
 
 	inbox, smtp, gateway, metrics, health string
 }
@@ -105,13 +114,8 @@ func (d *demo) startCluster(ctx context.Context) (err error) {
 	return nil
 }
 
-// tempo sets how fast business time passes from now on. Programs that read it are to be started again.
-func (d *demo) tempo(factor int) error {
-	business := firstDay
-	if d.clock != nil {
-		business = d.clock.Now()
-	}
-	var err error
+// tempo sets business time and how fast it passes from now on. Programs that read it are to be started again.
+func (d *demo) tempo(business time.Time, factor int) (err error) {
 	d.clock, err = clock.NewScaled(business, time.Now(), factor)
 	return err
 }
@@ -120,9 +124,9 @@ func (d *demo) startSandbox(ctx context.Context) (err error) {
 	if d.web, err = startWebsite(); err != nil {
 		return err
 	}
-	d.shop = newShop(d.web.url, firstDay)
+	d.shop = newShop(d.web.url, opening)
 	d.web.stock(d.shop.products)
-	if err := d.tempo(1); err != nil {
+	if err := d.tempo(opening, 1); err != nil {
 		return err
 	}
 	gone, err := d.configureSandbox()
@@ -214,9 +218,11 @@ func (d *demo) load(ctx context.Context, kind, path string, stdin []byte) (strin
 }
 
 func (d *demo) startManager(ctx context.Context) (err error) {
+	began := time.Now()
 	if err := d.runManager(ctx); err != nil {
 		return err
 	}
+	d.starting = time.Since(began)
 	say("gateway at http://%s, metrics at http://%s/metrics", d.gateway, d.metrics)
 	return nil
 }
@@ -268,6 +274,7 @@ func (d *demo) apply(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(d.overlayDir(), "kustomization.yaml"), text.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("write the samples' ports: %w", err)
 	}
+	began := time.Now()
 	out, err := d.kubectl(ctx, "apply", "--server-side", "-k", d.overlayDir())
 	if err != nil {
 		return err
@@ -278,6 +285,7 @@ func (d *demo) apply(ctx context.Context) error {
 		said, _ := d.kubectl(ctx, "get", "channelconfigs,segments,scenarios", "-n", namespace)
 		return fmt.Errorf("%w\n%s", err, said)
 	}
+	d.ready = time.Since(began)
 	say("kubectl wait --for=condition=Ready: all %d are", strings.Count(out, "condition met"))
 	return nil
 }

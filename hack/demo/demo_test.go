@@ -19,7 +19,7 @@ import (
 )
 
 func TestTheShopIsTheSameEachTime(t *testing.T) {
-	a, b := newShop("http://shop", firstDay), newShop("http://shop", firstDay)
+	a, b := newShop("http://shop", opening), newShop("http://shop", opening)
 	for name, same := range map[string]bool{
 		"customers": bytes.Equal(a.customersCSV(), b.customersCSV()),
 		"orders":    bytes.Equal(ordersCSV(a.orders), ordersCSV(b.orders)),
@@ -37,8 +37,8 @@ func TestTheShopIsTheSameEachTime(t *testing.T) {
 // What the demo says of a run's audience is worth something only if it is found in another way and
 // comes out the same.
 func TestCandidatesAreTheSegment(t *testing.T) {
-	shop := newShop("http://shop", firstDay)
-	clock := clocktesting.NewFakeClock(firstDay)
+	shop := newShop("http://shop", opening)
+	clock := clocktesting.NewFakeClock(opening)
 	st, err := store.Open(t.Context(), testenv.SQLite(t))
 	if err != nil {
 		t.Fatal(err)
@@ -65,15 +65,15 @@ func TestCandidatesAreTheSegment(t *testing.T) {
 		{Condition: crm.Condition{Reachable: &crm.ReachableCondition{Channels: []crm.ChannelType{"email", "line", "sms"}}}},
 	}}}
 	refresher := &audience.Refresher{Store: st, Clock: clock}
-	for day := range runs {
-		clock.SetTime(firstDay.Add(4*time.Hour + time.Duration(day)*24*time.Hour))
+	for run := range runs {
+		clock.SetTime(slot(run))
 		result, err := refresher.Refresh(t.Context(), namespace, "f2-candidates", spec, audience.Shop{Zone: tokyo})
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := shop.candidates(clock.Now())
 		if result.Members != int64(len(want)) || len(want) < 200 {
-			t.Errorf("day %d: the segment has %d members, and %d are right", day, result.Members, len(want))
+			t.Errorf("run %d: the segment has %d members, and %d are right", run, result.Members, len(want))
 		}
 	}
 }

@@ -50,7 +50,7 @@ func run(ctx context.Context, once bool) (err error) {
 		{"Shop: customers, orders and products into SQLite", d.importShop},
 		{"Manager: the one process that does everything", d.startManager},
 		{"Apply config/samples/demo", d.apply},
-		{"Five days, an hour a second, with customers who open, click and buy", d.live},
+		{"Five days, with customers who open, click and buy", d.live},
 		{"What Kaeru says, held against what arrived", d.verify},
 	}
 	fmt.Println("Kaeru's demo. Nothing leaves this machine; it takes about three minutes.")

@@ -141,7 +141,7 @@ func (p *people) plan(a *arrival, what string, at time.Time) {
 	p.plans = append(p.plans, &plan{at, what, a})
 }
 
-// quiet is a moment in the evening or the next morning. No step is due then, so that it is certain
+// quiet is a moment late in the evening or in the night. No step is due then, so that it is certain
 // which message came last before an order.
 func quiet(after time.Time, luck float64) time.Time {
 	t := after.In(tokyo)
@@ -149,7 +149,7 @@ func quiet(after time.Time, luck float64) time.Time {
 	if t.Before(evening) {
 		return evening.Add(between(0, 2*time.Hour, luck))
 	}
-	return evening.Add(9 * time.Hour).Add(between(0, 2*time.Hour, luck))
+	return evening.Add(6 * time.Hour).Add(between(0, 2*time.Hour, luck))
 }
 
 func between(from, to time.Duration, luck float64) time.Duration {

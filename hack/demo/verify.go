@@ -160,9 +160,6 @@ func (d *demo) checkJobs(ctx context.Context, f *findings) error {
 	return nil
 }
 
-// runs is how often the daily scenario has run.
-const runs = 5
-
 // checkArrivals looks for messages that nobody should have got.
 func (d *demo) checkArrivals(ctx context.Context, f *findings) error {
 	for _, s := range d.people.strange {
@@ -240,9 +237,8 @@ func (d *demo) expect(ctx context.Context) (*expected, error) {
 	}
 	// Each run enrols who is in the segment then; who bought meanwhile is not.
 	everybody := map[*customer]bool{}
-	for day := range runs {
-		slot := time.Date(firstDay.Year(), firstDay.Month(), firstDay.Day()+day, 10, 0, 0, 0, tokyo)
-		for _, c := range d.shop.candidates(slot) {
+	for run := range runs {
+		for _, c := range d.shop.candidates(slot(run)) {
 			everybody[c] = true
 		}
 	}
