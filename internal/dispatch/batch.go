@@ -66,21 +66,28 @@ func (b *batch) carry(d journey.Decision) journey.Decision {
 	return d
 }
 
-// rowsPerStatement keeps a statement well below the stores' limits of arguments.
-const rowsPerStatement = 500
+// rowsPerStatement keeps a statement well below the stores' limits of arguments. On SQLite it is far
+// lower: its driver's time to bind numbered arguments grows with their square.
+func rowsPerStatement(d store.Dialect) int {
+	if d == store.SQLite {
+		return 25
+	}
+	return 500
+}
 
 func (b *batch) write(ctx context.Context, tx *store.Tx) error {
 	shards, err := b.shards(ctx, tx)
 	if err != nil {
 		return err
 	}
-	for at := 0; at < len(b.messages); at += rowsPerStatement {
-		if err := b.insert(ctx, tx, b.messages[at:min(at+rowsPerStatement, len(b.messages))], shards); err != nil {
+	rows := rowsPerStatement(tx.Dialect())
+	for at := 0; at < len(b.messages); at += rows {
+		if err := b.insert(ctx, tx, b.messages[at:min(at+rows, len(b.messages))], shards); err != nil {
 			return err
 		}
 	}
-	for at := 0; at < len(b.enrolments); at += rowsPerStatement {
-		if err := b.advance(ctx, tx, b.enrolments[at:min(at+rowsPerStatement, len(b.enrolments))]); err != nil {
+	for at := 0; at < len(b.enrolments); at += rows {
+		if err := b.advance(ctx, tx, b.enrolments[at:min(at+rows, len(b.enrolments))]); err != nil {
 			return err
 		}
 	}

@@ -126,6 +126,7 @@ SELECT 'shop', 'winback', ` + id + `, '', 'v', 'all', i, CASE WHEN i % 1000 = 0 
 				f.ok(rows.Scan(values...))
 				out = append(out, fmt.Sprint(*values[len(values)-1].(*any)))
 			}
+			f.ok(rows.Err())
 			return strings.Join(out, "\n")
 		}
 		shard := "00000000-0000-4000-9000-000000000001"

@@ -244,7 +244,7 @@ func (e *Engine) lookAhead(ctx context.Context, a *armed) error {
 		return fmt.Errorf("finding when somebody in scenario %s/%s is due: %w", a.Namespace, a.Name, err)
 	}
 	// Not the same moment for all, or a tick would look up a thousand at once.
-	a.next = e.clock.Now().Add(resyncEvery/2 + rand.N(resyncEvery/2)) //nolint:gosec // jitter needs no secrecy
+	a.next = e.clock.Now().Add(resyncEvery/2 + rand.N(resyncEvery/2))
 	if next != nil && store.Time(*next).Before(a.next) {
 		a.next = store.Time(*next)
 	}
@@ -276,7 +276,7 @@ func (e *Engine) credit(ctx context.Context, a *armed) error {
 		return err
 	}
 	a.orders = newest
-	a.credited = time.Now().Add(-rand.N(creditEvery / 2)) //nolint:gosec // jitter needs no secrecy
+	a.credited = time.Now().Add(-rand.N(creditEvery / 2))
 	return nil
 }
 
@@ -285,7 +285,7 @@ func (e *Engine) startWorkers(ctx context.Context) error {
 	e.mu.Lock()
 	room, working := e.shards-e.total, maps.Clone(e.working)
 	e.mu.Unlock()
-	if room <= 0 || ctx.Err() != nil {
+	if stopping := ctx.Err() != nil; room <= 0 || stopping {
 		return nil
 	}
 	roomOf := func(ref Ref) int { return e.parallelism(ref) - working[ref] }

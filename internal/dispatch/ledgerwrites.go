@@ -57,8 +57,9 @@ func keepLinks(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
 			rows = append(rows, []any{s.Code, e.ns, e.id, string(rune(s.Kind)), s.URL})
 		}
 	}
-	for at := 0; at < len(rows); at += rowsPerStatement {
-		values, args := valuesOf(tx.Dialect(), nil, linkTypes, rows[at:min(at+rowsPerStatement, len(rows))])
+	per := rowsPerStatement(tx.Dialect())
+	for at := 0; at < len(rows); at += per {
+		values, args := valuesOf(tx.Dialect(), nil, linkTypes, rows[at:min(at+per, len(rows))])
 		_, err := tx.Exec(ctx, `INSERT INTO links (code, ns, message_id, kind, url) VALUES `+values+` ON CONFLICT (code) DO NOTHING`, args...)
 		if err != nil {
 			return fmt.Errorf("keeping short links: %w", err)

@@ -22,7 +22,7 @@ func (e *Engine) backoff(attempts int, least time.Duration) time.Time {
 		wait = min(e.firstBackoff<<attempts, lastBackoff)
 	}
 	wait = max(wait, least)
-	return time.Now().Add(wait + rand.N(wait/4+1)) //nolint:gosec // jitter needs no secrecy
+	return time.Now().Add(wait + rand.N(wait/4+1))
 }
 
 // send brings one message to its end, or returns what it waits for. An error means that the store
