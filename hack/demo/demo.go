@@ -204,7 +204,7 @@ func (d *demo) importShop(ctx context.Context) error {
 
 // load runs kaeru import and returns what it reports.
 func (d *demo) load(ctx context.Context, kind, path string, stdin []byte) (string, error) {
-	cmd := exec.CommandContext(ctx, d.binary, "import", "-n", namespace, "--store", d.store(), "--clock", d.clock.String(), //nolint:gosec // our own program
+	cmd := exec.CommandContext(ctx, d.binary, "import", "-n", namespace, "--store", d.store(), "--clock", d.clock.String(),
 		"--refused", filepath.Join(d.dir, kind+".refused.csv"), kind, path)
 	var out, progress bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(stdin), &out, &progress

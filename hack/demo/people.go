@@ -163,7 +163,7 @@ func chance(words ...string) float64 {
 		_, _ = h.Write(append([]byte(w), 0))
 	}
 	// FNV alone is too even over words that differ in their last letters.
-	return rand.New(rand.NewPCG(h.Sum64(), seed)).Float64() //nolint:gosec // the same each time is what is wanted
+	return rand.New(rand.NewPCG(h.Sum64(), seed)).Float64()
 }
 
 // atOnce is how many people do something at the same time.
@@ -227,7 +227,7 @@ func (p *people) act(ctx context.Context, now time.Time) error {
 
 func (p *people) newOrder(c *customer, now time.Time) *order {
 	o := &order{id: "n-" + c.id, who: c, placed: now.In(tokyo).Truncate(time.Second), status: "completed", source: "web"}
-	r := rand.New(rand.NewPCG(seed, uint64(chance(c.id)*1e15))) //nolint:gosec // the same each time is what is wanted
+	r := rand.New(rand.NewPCG(seed, uint64(chance(c.id)*1e15)))
 	p.shop.fill(o, r, 1+r.IntN(3))
 	c.orders = append(c.orders, o)
 	return o

@@ -34,7 +34,7 @@ func start(name, dir, pids string, env []string, program string, args ...string)
 		return nil, fmt.Errorf("open the log of %s: %w", name, err)
 	}
 	defer func() { _ = log.Close() }()
-	p.cmd = exec.Command(program, args...) //nolint:gosec // our own program
+	p.cmd = exec.Command(program, args...)
 	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a Ctrl-C on the terminal is for the demo, which ends it
@@ -79,7 +79,7 @@ func (p *process) ended() error {
 }
 
 func tail(file string) string {
-	text, err := os.ReadFile(file) //nolint:gosec // our own log
+	text, err := os.ReadFile(file)
 	if err != nil {
 		return err.Error()
 	}
@@ -133,7 +133,7 @@ func freeAddresses(n int) ([]string, error) {
 		if err != nil {
 			return nil, fmt.Errorf("find a free port: %w", err)
 		}
-		defer func() { _ = l.Close() }() // only when all are found, so that they differ
+		defer func() { _ = l.Close() }() //nolint:revive,gocritic // only when all are found, so that they differ
 		out[i] = l.Addr().String()
 	}
 	return out, nil

@@ -285,8 +285,8 @@ func (e *Engine) startWorkers(ctx context.Context) error {
 	e.mu.Lock()
 	room, working := e.shards-e.total, maps.Clone(e.working)
 	e.mu.Unlock()
-	if stopping := ctx.Err() != nil; room <= 0 || stopping {
-		return nil
+	if room <= 0 || ctx.Err() != nil {
+		return nil //nolint:nilerr // the engine is stopping: nothing more is begun
 	}
 	roomOf := func(ref Ref) int { return e.parallelism(ref) - working[ref] }
 	var full []Ref

@@ -5,6 +5,7 @@ package ingest
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"testing"
@@ -25,9 +26,9 @@ func (o *orderLines) Read(p []byte) (int, error) {
 		o.buffer.WriteString("id,customer_id,placed_at,total,currency,status,source\n")
 	}
 	for o.buffer.Len() < len(p) && o.next < o.count {
-		i := uint64(o.next)                                                                        //nolint:gosec // a count
-		customer := i * 2654435761 % (uint64(o.count)/5 + 1)                                       //nolint:gosec // a count
-		at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * 20 * time.Second) //nolint:gosec // a count
+		i := uint64(o.next)
+		customer := i * 2654435761 % (uint64(o.count)/5 + 1)
+		at := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC).Add(time.Duration(i) * 20 * time.Second)
 		fmt.Fprintf(&o.buffer, "order-%08d,customer-%07d,%s,%d,JPY,paid,web\n", i, customer, at.Format(time.RFC3339), 500+i%20000)
 		o.next++
 	}
@@ -73,7 +74,7 @@ func BenchmarkParse(b *testing.B) {
 	b.ReportAllocs()
 	for {
 		var o store.Order
-		if _, _, err := rows.next(&o); err == io.EOF {
+		if _, _, err := rows.next(&o); errors.Is(err, io.EOF) {
 			return
 		} else if err != nil {
 			b.Fatal(err)

@@ -52,7 +52,7 @@ func File(ctx context.Context, s *store.Store, ns, kind, path string, stdin io.R
 	if err != nil {
 		return Result{}, err
 	}
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return Result{}, fmt.Errorf("open the file to import: %w", err)
 	}

@@ -25,7 +25,7 @@ func openRefused(path string) (*refusedFile, error) {
 	if path == "" {
 		return &refusedFile{}, nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) //nolint:gosec // beside the file that the operator names
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("make the file for refused rows (--refused names another): %w", err)
 	}

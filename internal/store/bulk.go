@@ -90,7 +90,7 @@ func (t *Tx) insertRows(ctx context.Context, table string, columns []string, onC
 			if full, err = t.tx.PrepareContext(ctx, statement(perBatch)); err != nil {
 				return 0, err
 			}
-			defer func() { err = errors.Join(err, full.Close()) }()
+			defer func() { err = errors.Join(err, full.Close()) }() //nolint:revive,gocritic // made once, for all turns
 		}
 		if _, err = full.ExecContext(ctx, args...); err != nil {
 			return 0, err

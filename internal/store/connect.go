@@ -60,7 +60,7 @@ func touchPrivate(path string) error {
 	if dir := filepath.Dir(path); !isDir(dir) {
 		return fmt.Errorf("the store's directory %s does not exist: make it first", dir)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("open the store's file: %w", err)
 	}

@@ -50,7 +50,7 @@ func (d Dialect) JSONKey(name string) string {
 	return `$."` + name + `"`
 }
 
-// AnyText, after a text column, holds where its value is in a list: "id " + d.AnyText(2). The
+// AnyText holds, after a text column, where its value is in a list: "id " + d.AnyText(2). The
 // argument is List.
 func (d Dialect) AnyText(param int) string { return d.anyOf(param, "text") }
 

@@ -61,7 +61,7 @@ func plainString(document []byte) bool {
 func jsonError(err error) error {
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		return fmt.Errorf("is not JSON: %s at byte %d", syntax, syntax.Offset)
+		return fmt.Errorf("is not JSON: %w at byte %d", syntax, syntax.Offset)
 	}
 	return errors.New("is not JSON: it ends too early")
 }

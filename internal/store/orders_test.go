@@ -171,7 +171,7 @@ func TestMetricsRandom(t *testing.T) {
 			_, err := s.Exec(ctx, `DELETE FROM orders`)
 			must(t, err)
 			must(t, s.RebuildMetrics(ctx, shop)) // of no orders: none
-			r := rand.New(rand.NewPCG(seed, 1))  //nolint:gosec // a test
+			r := rand.New(rand.NewPCG(seed, 1))
 			want := history{orders: map[string]store.Order{}}
 			for range 30 {
 				batch := make([]store.Order, 1+r.IntN(30))
@@ -207,7 +207,7 @@ func TestMetricsConcurrent(t *testing.T) {
 		var wg sync.WaitGroup
 		for worker := range uint64(4) {
 			wg.Go(func() {
-				r := rand.New(rand.NewPCG(worker, 2)) //nolint:gosec // a test
+				r := rand.New(rand.NewPCG(worker, 2))
 				for range 15 {
 					batch := make([]store.Order, 20)
 					for i := range batch {

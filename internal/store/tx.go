@@ -22,7 +22,7 @@ type Tx struct {
 // txAttempts bounds the repetition of a transaction that lost against another one.
 const txAttempts = 12
 
-// ErrRetry, wrapped in the error of a Tx function, makes Tx begin again: what it read has changed
+// ErrRetry makes Tx begin again, wrapped in the error of its function: what it read has changed
 // since.
 var ErrRetry = errors.New("changed meanwhile by another transaction")
 
@@ -77,7 +77,7 @@ func (s *Store) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f fun
 // backoff doubles from 2 ms to half a second, with jitter so that the same two do not meet again.
 func backoff(attempt int) time.Duration {
 	limit := min(2*time.Millisecond<<attempt, 500*time.Millisecond)
-	return limit/2 + rand.N(limit/2) //nolint:gosec // jitter
+	return limit/2 + rand.N(limit/2)
 }
 
 // Dialect says which of the two stores this is.

@@ -5,6 +5,7 @@ package email
 
 import (
 	"encoding/base64"
+	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -124,7 +125,7 @@ func parts(t *testing.T, m *mail.Message) map[string]string {
 	r := multipart.NewReader(m.Body, params["boundary"])
 	for {
 		p, err := r.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out
 		}
 		if err != nil {

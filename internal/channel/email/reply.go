@@ -23,7 +23,7 @@ func parseReply(e *textproto.Error) reply {
 	r := reply{code: e.Code, subject: -1, detail: -1, words: e.Msg}
 	found := enhanced.FindStringSubmatch(e.Msg)
 	// A code of another class contradicts the reply, and the reply is what counts.
-	if found == nil || found[1] != strconv.Itoa(e.Code/100) {
+	if len(found) == 0 || found[1] != strconv.Itoa(e.Code/100) {
 		return r
 	}
 	r.subject, _ = strconv.Atoi(found[2])

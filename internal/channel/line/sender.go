@@ -122,7 +122,7 @@ func (s *Sender) push(ctx context.Context, m *channel.Message, begin channel.Beg
 	defer cancel()
 	out, x := wire.With(out, ctx, begin)
 	// The SDK's error says less than the exchange: a 2xx it cannot decode is an error to it, too.
-	_, res, err := s.call(out).PushMessageWithHttpInfo(req, m.Key.String())
+	_, res, err := s.call(out).PushMessageWithHttpInfo(req, m.Key.String()) //nolint:bodyclose // the SDK has read and closed it
 	if !x.Tried {
 		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid,
 			Detail: channel.Redact("the message could not be encoded: "+errorText(err), content(m), s.private(m)...)}

@@ -148,7 +148,7 @@ func TestOutcomes(t *testing.T) {
 		"401 in HTML":              {answering(401, ""), never, want{end: channel.Retry, reason: channel.ReasonCredentialsInvalid, pause: channel.ReasonCredentialsInvalid}},
 		"403":                      {answering(403, ""), never, want{end: channel.Retry, reason: channel.ReasonPermissionDenied, pause: channel.ReasonPermissionDenied}},
 		"404":                      {refusing(404, 20404, "not found"), never, want{end: channel.Retry, reason: channel.ReasonConfigurationWrong, pause: channel.ReasonConfigurationWrong}},
-		"redirect":                 {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }, never, want{end: channel.Retry, reason: channel.ReasonConfigurationWrong, pause: channel.ReasonConfigurationWrong}},
+		"redirect":                 {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, never, want{end: channel.Retry, reason: channel.ReasonConfigurationWrong, pause: channel.ReasonConfigurationWrong}},
 		"opted out":                {refusing(400, 21610, "Attempt to send to unsubscribed recipient"), never, want{end: channel.Failed, reason: channel.ReasonRecipientOptedOut, suppress: true}},
 		"invalid number":           {refusing(400, 21211, "Invalid 'To' Phone Number: "+number), never, want{end: channel.Failed, reason: channel.ReasonRecipientInvalid, suppress: true}},
 		"number written otherwise": {refusing(400, 21211, "Invalid 'To' Phone Number: 81-90-1234-5678 for "+text), never, want{end: channel.Failed, reason: channel.ReasonRecipientInvalid, suppress: true}},

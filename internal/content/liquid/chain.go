@@ -4,6 +4,7 @@
 package liquid
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -138,7 +139,7 @@ func (r *renderer) chain(e *expression) (v any, ok bool, err error) {
 			}
 		}
 		v, err = s.do(v, arg)
-		if err == errNotChain {
+		if errors.Is(err, errNotChain) {
 			return nil, false, nil
 		}
 		if err != nil {

@@ -112,7 +112,7 @@ func parseCycle(source string) (y expressions.Cycle, err error) {
 }
 
 func contain(err *error, source string) {
-	if r := recover(); r != nil {
+	if r := recover(); r != nil { //nolint:revive // it is deferred, by its callers
 		*err = syntaxError(source)
 	}
 }

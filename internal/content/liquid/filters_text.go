@@ -46,7 +46,7 @@ func addText(c *expressions.Config) {
 			return f(s), nil
 		})
 	}
-	c.AddFilter("append", func(s, suffix string) (string, error) { return join(s, suffix) })
+	c.AddFilter("append", join)
 	c.AddFilter("prepend", func(s, prefix string) (string, error) { return join(prefix, s) })
 	c.AddFilter("remove", func(s, old string) (string, error) { return replace(s, old, "", -1) })
 	c.AddFilter("remove_first", func(s, old string) (string, error) { return replace(s, old, "", 1) })

@@ -74,7 +74,7 @@ func lex(source string) ([]lexeme, error) {
 		case c == '.' && i+1 < len(source) && isLetter(source[i+1]):
 			i = nameEnd(source, i+1)
 			add(lexProperty, source[start+1:i])
-		case i+1 < len(source) && strings.Contains("== != >= <=", source[i:i+2]) && source[i+1] == '=':
+		case i+1 < len(source) && source[i+1] == '=' && strings.IndexByte("=!<>", c) >= 0:
 			i += 2
 			add(lexOperator, source[start:i])
 		case c == '<' || c == '>':

@@ -113,7 +113,7 @@ func (c conditional) render(r *renderer) (signal, error) {
 			if err != nil {
 				return none, err
 			}
-			if (v != nil && v != false) == b.negate {
+			if truthy(v) == b.negate {
 				continue
 			}
 		}
@@ -234,4 +234,10 @@ func unescapeAll(nodes []node) {
 			unescapeAll(n.body)
 		}
 	}
+}
+
+// truthy is Liquid's idea of truth: everything but nil and false.
+func truthy(v any) bool {
+	b, is := v.(bool)
+	return v != nil && (b || !is)
 }

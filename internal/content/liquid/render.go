@@ -152,7 +152,7 @@ func (r *renderer) require(e *expression) error {
 
 // lookup follows a path through maps. It is not ok where something else is on the way.
 func (r *renderer) lookup(names []string) (any, bool) {
-	var v any = r.vars[names[0]]
+	v := r.vars[names[0]]
 	for _, name := range names[1:] {
 		switch m := v.(type) {
 		case nil:

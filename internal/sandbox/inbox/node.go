@@ -99,4 +99,4 @@ func (s *style) scale(property, value string, keywords map[string]string) {
 	s.set(property, value, isOffset)
 }
 
-func (s *style) css() template.CSS { return template.CSS(s.String()) } //nolint:gosec // see set
+func (s *style) css() template.CSS { return template.CSS(s.String()) }

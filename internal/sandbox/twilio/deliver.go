@@ -6,7 +6,7 @@ package twilio
 import (
 	"context"
 	"crypto/hmac"
-	"crypto/sha1" //nolint:gosec // Twilio's signature is HMAC-SHA1
+	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"io"
