@@ -33,6 +33,8 @@ type Options struct {
 	Clock    clock.PassiveClock
 	Compiler *content.Compiler
 	Signer   *content.Signer
+	// OneClick puts the unsubscribe address into mails' headers, which needs an https address.
+	OneClick bool
 	Channels *Channels
 	Log      logr.Logger
 	// Attribute credits orders that arrived to the scenarios of a namespace; nil for none.
@@ -46,6 +48,7 @@ type Engine struct {
 	store     *store.Store
 	clock     clock.PassiveClock
 	signer    *content.Signer
+	oneClick  bool
 	channels  *Channels
 	revisions *revisions
 	ledger    *ledger
@@ -101,7 +104,7 @@ func NewEngine(o Options) *Engine {
 		o.Shards = 8
 	}
 	return &Engine{
-		store: o.Store, clock: o.Clock, signer: o.Signer, channels: o.Channels, log: o.Log,
+		store: o.Store, clock: o.Clock, signer: o.Signer, oneClick: o.OneClick, channels: o.Channels, log: o.Log,
 		revisions: newRevisions(o.Store, o.Compiler), attribute: o.Attribute, metrics: newCounters(),
 		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
 		shards: o.Shards, wake: make(chan struct{}, 1),

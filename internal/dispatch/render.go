@@ -100,12 +100,11 @@ func (e *Engine) compose(ctx context.Context, t template, data *content.Data, ch
 		if err != nil {
 			return nil, nil, err
 		}
-		unsubscribe, err := links.UnsubscribeURL()
-		if err != nil {
-			return nil, nil, err
+		m.Email = &channel.Email{Subject: mail.Subject, HTML: mail.HTML, Text: mail.Text}
+		if e.oneClick {
+			m.Email.UnsubscribeURL, err = links.UnsubscribeURL()
 		}
-		m.Email = &channel.Email{Subject: mail.Subject, HTML: mail.HTML, Text: mail.Text, UnsubscribeURL: unsubscribe}
-		return m, nil, nil
+		return m, nil, err
 	case t.line != nil:
 		push, err := t.line.Render(ctx, data, links)
 		if err != nil {

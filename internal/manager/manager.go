@@ -74,26 +74,19 @@ func Scheme() *runtime.Scheme {
 // shutdown is how long what is under way may take to end. Pods are given 30 seconds by default.
 const shutdown = 25 * time.Second
 
-// checkPublicURL refuses an address that mail clients and providers would: links and unsubscribes
-// need https, save on the machine itself.
-func checkPublicURL(address string) error {
-	u, err := url.Parse(address)
-	if err == nil && u.Scheme == "http" {
-		if ip := net.ParseIP(u.Hostname()); u.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
-			return nil
-		}
+// oneClick says whether mails can offer to unsubscribe with one click (RFC 8058): mail clients want
+// https for it. A double on the machine itself takes plain http.
+func oneClick(publicURL string) bool {
+	u, err := url.Parse(publicURL)
+	if err != nil {
+		return false
 	}
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return fmt.Errorf("--public-url %q: write it like https://crm.shop.example; plain http is accepted on loopback only", address)
-	}
-	return nil
+	ip := net.ParseIP(u.Hostname())
+	return u.Scheme == "https" || u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Run runs until ctx ends.
 func Run(ctx context.Context, kube *rest.Config, c Config) (err error) {
-	if err := checkPublicURL(c.PublicURL); err != nil {
-		return err
-	}
 	st, err := store.Open(ctx, c.Store)
 	if err != nil {
 		return err
@@ -134,6 +127,9 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 	if err != nil {
 		return fmt.Errorf("--public-url: %w", err)
 	}
+	if !oneClick(c.PublicURL) {
+		c.Log.Info("Links lead over plain http, so mails go without one-click unsubscription: set --public-url to an https address", "url", c.PublicURL)
+	}
 	if c.StatusEvery == 0 {
 		c.StatusEvery = 2 * time.Second
 	}
@@ -141,7 +137,7 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 	channels := dispatch.NewChannels(channelNudges.Nudge)
 	goals := &report.Goals{Store: st, Machine: clock.Real()}
 	engine := dispatch.NewEngine(dispatch.Options{
-		Store: st, Clock: c.Clock, Compiler: compiler, Signer: signer, Channels: channels, Log: c.Log.WithName("dispatch"),
+		Store: st, Clock: c.Clock, Compiler: compiler, Signer: signer, OneClick: oneClick(c.PublicURL), Channels: channels, Log: c.Log.WithName("dispatch"),
 		Attribute: func(ctx context.Context, a dispatch.Armed) error {
 			goal := a.Compiled.Bundle.Spec.Goal
 			if goal == nil {
