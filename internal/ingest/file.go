@@ -44,7 +44,7 @@ func FormatOf(path string) (format Format, compressed bool, err error) {
 func File(ctx context.Context, s *store.Store, ns, kind, path string, stdin io.Reader, opts Options) (result Result, err error) {
 	if path == "-" {
 		if opts.RefusedFile == "" {
-			opts.RefusedFile = "stdin.refused.csv"
+			opts.RefusedFile = stdinRefused()
 		}
 		return Run(ctx, s, ns, kind, stdin, Auto, opts)
 	}
@@ -112,4 +112,18 @@ func (l *lines) sniff() (Format, error) {
 		return "", errors.New("the file is a JSON array: write one object a line")
 	}
 	return CSV, nil
+}
+
+// stdinRefused is where the refused rows of stdin go: the working directory, or in a container whose
+// file system is read-only the directory for temporary files.
+func stdinRefused() string {
+	const name = "stdin.refused.csv"
+	probe, err := os.CreateTemp(".", ".kaeru-*")
+	if err != nil {
+		return filepath.Join(os.TempDir(), name)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return filepath.Join(os.TempDir(), name)
+	}
+	return name
 }
