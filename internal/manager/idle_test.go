@@ -56,6 +56,8 @@ func TestIdle(t *testing.T) {
 	s.apply(journey)
 	s.ready("segment/once", "scenario/second-purchase", "channelconfig/line-main", "channelconfig/email-main", "channelconfig/sms-main")
 	s.applySamples()
+	// Their mails are compiled first, which takes its time under the race detector.
+	s.cluster.Run(t, "", "wait", "-n", "shop", "--for=condition=Ready", "--timeout=180s", "scenarios", "--all")
 	// The API server stores the default of status with the first write that follows.
 	s.apply(journey)
 	s.applySamples()
