@@ -50,7 +50,7 @@ func TestGolden(t *testing.T) {
 				}
 				var got strings.Builder
 				got.WriteString(query.SQL + "\n\n" + query.BaseSQL + "\n\n")
-				for i, arg := range query.Args(edgesNow) {
+				for i, arg := range query.Args(edgesNow, nil) {
 					fmt.Fprintf(&got, "-- $%d: %T %v\n", i+1, arg, arg)
 				}
 				if *update {
