@@ -176,7 +176,7 @@ func (p *plan) look(ctx context.Context, tx *store.Tx, feed feed, cuts Threshold
 		return Result{}, err
 	}
 	if err := p.compareAll(ctx, tx, now, cuts, anew); err != nil {
-		return Result{}, fmt.Errorf("evaluate it: %w", err)
+		return Result{}, fmt.Errorf("evaluate it: %w", store.WithoutData(err))
 	}
 	var drift int64
 	if !anew {
@@ -209,7 +209,7 @@ func (p *plan) settle(ctx context.Context, tx *store.Tx, looked []crowd, feed fe
 			return Result{}, err
 		}
 		if err := p.compareCandidates(ctx, tx, now, cuts); err != nil {
-			return Result{}, fmt.Errorf("evaluate it: %w", err)
+			return Result{}, fmt.Errorf("evaluate it: %w", store.WithoutData(err))
 		}
 		var err error
 		if done, err = p.apply(ctx, tx, now); err != nil {

@@ -211,3 +211,24 @@ func (r *Refresher) Suspend(ctx context.Context, ns, name string) error {
 	}
 	return nil
 }
+
+// Name is a segment of a shop.
+type Name struct{ Namespace, Segment string }
+
+// Known are all segments that there is a state of.
+func (r *Refresher) Known(ctx context.Context) (_ []Name, err error) {
+	rows, err := r.Store.Query(ctx, `SELECT ns, name FROM segments ORDER BY ns, name`)
+	if err != nil {
+		return nil, fmt.Errorf("list the segments: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var names []Name
+	for rows.Next() {
+		var n Name
+		if err := rows.Scan(&n.Namespace, &n.Segment); err != nil {
+			return nil, err
+		}
+		names = append(names, n)
+	}
+	return names, rows.Err()
+}
