@@ -162,6 +162,9 @@ func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, er
 		return s.reachable(c.Reachable, path+".reachable")
 	case c.Segment != nil:
 		return s.member(s.segmentIn(c.Segment)), nil
+	case c.Expression != "":
+		p, _, err := s.expression(c.Expression, path+".expression")
+		return p, err
 	}
 	if name := later(c); name != "" {
 		return predicate{}, &Unsupported{path + "." + name}
@@ -184,8 +187,6 @@ func later(c *v1alpha1.Condition) string {
 		return "replenishment"
 	case c.Favourite != nil:
 		return "favourite"
-	case c.Expression != "":
-		return "expression"
 	}
 	return ""
 }

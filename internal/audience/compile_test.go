@@ -114,7 +114,6 @@ func TestCompileErrors(t *testing.T) {
 		"engagement":    {condition(v1alpha1.Condition{Engagement: &v1alpha1.EngagementCondition{}}), "spec.match.any[0].anyOf[1].engagement", ""},
 		"replenishment": {condition(v1alpha1.Condition{Replenishment: &v1alpha1.ReplenishmentCondition{}}), "spec.match.any[0].anyOf[1].replenishment", ""},
 		"favourite":     {condition(v1alpha1.Condition{Favourite: &v1alpha1.FavouriteCondition{}}), "spec.match.any[0].anyOf[1].favourite", ""},
-		"expression":    {condition(v1alpha1.Condition{Expression: "true"}), "spec.match.any[0].anyOf[1].expression", ""},
 		"empty":         {v1alpha1.Match{}, "", "spec.match: give at least one of all, any, none"},
 		"no condition":  {condition(v1alpha1.Condition{}), "", "spec.match.any[0].anyOf[1]: set one condition"},
 		"a duration":    {parseMatch(t, `all: [{lastOrder: {within: 3x}}]`), "", `spec.match.all[0].lastOrder.within: duration "3x": write a number and a unit (s, m, h, d, w), such as 90m or 30d`},
