@@ -61,8 +61,10 @@ func syntaxError(e *common.Error) string {
 		message = "the expression ends too early: complete it"
 	case strings.Contains(message, "has() macro"):
 		message = `has takes customer.NAME: for another name write "NAME" in customer`
-	case strings.Contains(message, "recursion limit"):
+	case strings.Contains(message, "recursion"):
 		message = tooDeep
+	case strings.Contains(message, "lookahead limit"):
+		message = "is no expression: look for a quote or a bracket that is missing"
 	case strings.Contains(message, "size exceeds limit"):
 		message = fmt.Sprintf("is longer than %d characters: make several conditions of it", maxExpression)
 	}

@@ -219,7 +219,8 @@ func (c *expressionChecker) sizeOf(e ast.Expr, depth int) (kind, error) {
 func (c *expressionChecker) numberOf(result kind) func(ast.Expr, int) (kind, error) {
 	return func(e ast.Expr, depth int) (kind, error) {
 		// An address may be a number in text as an attribute may.
-		if k, err := c.check(e, depth); k == kindText && e.Kind() != ast.LiteralKind || err != nil {
+		k, err := c.check(e, depth)
+		if _, ok := memberName(e); k == kindText && ok || err != nil {
 			return result, err
 		}
 		return result, c.mustBe(e, kindFraction, depth)

@@ -17,23 +17,32 @@ import (
 // gives the same number to the last bit. But PostgreSQL fails the statement where a result is too
 // large or too close to 0. Hence the limits of each number are known beforehand.
 
-// sizedNumber is one in SQL, a double. Its size, unless it is 0, is at most most and at least least.
+// sizedNumber is one in SQL, a double. Its size is at most most and, unless it is 0, at least least; it
+// is a multiple of bit, which is a power of 2.
 type sizedNumber struct {
-	sql         string
-	most, least float64
+	sql              string
+	most, least, bit float64
 }
+
+// sized is a number of which only the limits are known.
+func sized(most, least float64) sizedNumber {
+	return sizedNumber{most: most, least: least, bit: math.Ldexp(1, math.Ilogb(least)-52)}
+}
+
+// sizedWhole is a whole number.
+func sizedWhole(most float64) sizedNumber { return sizedNumber{most: most, least: 1, bit: 1} }
 
 // maxDigits is the length of a number in an attribute.
 const maxDigits = 31
 
 // The limits of what the database has.
 var (
-	attributeLimits = sizedNumber{most: 1e31, least: 1e-29}
-	ordersLimits    = sizedNumber{most: math.MaxInt64, least: 1}
-	spendLimitsOf   = sizedNumber{most: math.MaxInt64, least: 1. / float64(money.Unit)}
+	attributeLimits = sized(1e31, 1e-29)
+	countLimits     = sizedWhole(math.MaxInt64)
+	amountLimits    = sized(math.MaxInt64, 1/float64(money.Unit))
 )
 
-func (n sizedNumber) of(sql string) sizedNumber { return sizedNumber{sql, n.most, n.least} }
+func (n sizedNumber) of(sql string) sizedNumber { return sizedNumber{sql, n.most, n.least, n.bit} }
 
 func (t *expressionWriter) double(sql string) string { return "CAST(" + sql + " AS DOUBLE PRECISION)" }
 
@@ -51,10 +60,10 @@ func (t *expressionWriter) number(e ast.Expr) (sizedNumber, error) {
 	args := e.AsCall().Args()
 	switch name {
 	case operators.Conditional:
-		limits := sizedNumber{least: math.Inf(1)}
+		limits := sizedNumber{least: math.Inf(1), bit: math.Inf(1)}
 		sql, err := t.choose(args, func(e ast.Expr) (string, error) {
 			n, err := t.number(e)
-			limits.most, limits.least = max(limits.most, n.most), min(limits.least, n.least)
+			limits = sizedNumber{most: max(limits.most, n.most), least: min(limits.least, n.least), bit: min(limits.bit, n.bit)}
 			return n.sql, err
 		})
 		return limits.of(sql), err
@@ -67,42 +76,41 @@ func (t *expressionWriter) number(e ast.Expr) (sizedNumber, error) {
 		return t.number(args[0])
 	case "int":
 		n, err := t.number(args[0])
-		return sizedNumber{"TRUNC(" + n.sql + ")", n.most, 1}, err
+		return sizedWhole(n.most).of("TRUNC(" + n.sql + ")"), err
 	case "size":
 		of := e.AsCall().Target() // "a".size() is size("a")
 		if !e.AsCall().IsMemberFunction() {
 			of = args[0]
 		}
 		value, err := t.words(of)
-		return ordersLimits.of(t.double("LENGTH(" + value + ")")), err
+		return countLimits.of(t.double("LENGTH(" + value + ")")), err
 	}
 	return sizedNumber{}, t.unexpected(e)
 }
 
 func (t *expressionWriter) constantNumber(e ast.Expr) sizedNumber {
-	var v float64
-	switch literal := e.AsLiteral().Value().(type) {
+	write := func(v float64) string { return t.double(t.placeholder("double", v)) }
+	switch v := e.AsLiteral().Value().(type) {
 	case int64:
-		v = float64(literal)
+		return sizedWhole(math.Abs(float64(v))).of(write(float64(v)))
 	case float64:
-		v = literal
+		if v == 0 {
+			return sizedWhole(0).of(write(0))
+		}
+		return sized(math.Abs(v), math.Abs(v)).of(write(v))
 	}
-	n := sizedNumber{t.double(t.placeholder("double", v)), math.Abs(v), math.Abs(v)}
-	if v == 0 {
-		n.least = math.Inf(1)
-	}
-	return n
+	return sizedNumber{}
 }
 
 func (t *expressionWriter) memberNumber(name string) sizedNumber {
 	switch name {
 	case "orders":
-		return ordersLimits.of(t.double(t.metricOrZero("orders")))
+		return countLimits.of(t.double(t.metricOrZero("orders")))
 	case "spend":
-		return spendLimitsOf.of(t.amount(t.metricOrZero("spend")))
+		return amountLimits.of(t.amount(t.metricOrZero("spend")))
 	case "average":
 		// Divided as the condition spend divides, so that the two agree.
-		return spendLimitsOf.of(t.amount("(" + t.metric("spend") + " / NULLIF(" + t.metric("orders") + ", 0))"))
+		return amountLimits.of(t.amount("(" + t.metric("spend") + " / NULLIF(" + t.metric("orders") + ", 0))"))
 	}
 	value := t.attributeText(name)
 	return attributeLimits.of(fmt.Sprintf("(CASE WHEN LENGTH(%s) <= %d THEN %s END)", value, maxDigits, t.double(t.asNumber(value))))
@@ -125,19 +133,23 @@ func (t *expressionWriter) arithmetic(e ast.Expr, operator string, left, right a
 	var n sizedNumber
 	switch operator {
 	case operators.Add, operators.Subtract:
-		sign := map[string]string{operators.Add: " + ", operators.Subtract: " - "}[operator]
-		// Both are multiples of the last bit of the smallest, and so is their sum.
-		n = sizedNumber{"(" + a.sql + sign + b.sql + ")", a.most + b.most, math.Ldexp(min(a.least, b.least), -53)}
+		// What little may be left is a multiple of the last bit of both.
+		bit := min(a.bit, b.bit)
+		n = sizedNumber{most: a.most + b.most, least: bit, bit: bit}
+		n.sql = "(" + a.sql + map[string]string{operators.Add: " + ", operators.Subtract: " - "}[operator] + b.sql + ")"
 	case operators.Multiply:
-		n = sizedNumber{"(" + a.sql + " * " + b.sql + ")", a.most * b.most, a.least * b.least}
+		n = sized(a.most*b.most, a.least*b.least).of("(" + a.sql + " * " + b.sql + ")")
 	case operators.Divide:
-		n = sizedNumber{"(" + a.sql + " / NULLIF(" + b.sql + ", 0))", a.most / b.least, a.least / b.most}
+		n = sized(a.most/b.least, a.least/max(b.most, b.least)).of("(" + a.sql + " / NULLIF(" + b.sql + ", 0))")
 	}
-	if !(n.most <= largestNumber && n.least >= smallestNumber) {
+	if n.most > largestNumber || n.least < smallestNumber {
 		return sizedNumber{}, t.invalid(e, "the result could be larger or smaller than a number can be: multiply or divide fewer values")
 	}
-	if operator == operators.Divide && t.kinds[e.ID()] == kindWhole {
-		n.sql, n.least = "TRUNC"+n.sql, 1
+	if t.kinds[e.ID()] == kindWhole {
+		if operator == operators.Divide {
+			n.sql = "TRUNC" + n.sql
+		}
+		return sizedWhole(n.most).of(n.sql), nil
 	}
 	return n, nil
 }

@@ -5,6 +5,7 @@ package audience
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"cel.dev/cel-go/common/ast"
@@ -140,14 +141,11 @@ func (t *expressionWriter) in(value, list ast.Expr) (string, error) {
 		return "(" + t.among(sql, values) + ")", err
 	}
 	n, err := t.number(value)
-	sql := "(" + n.sql + " IN ("
+	values := make([]string, len(elements))
 	for i, element := range elements {
-		if i > 0 {
-			sql += ", "
-		}
-		sql += t.constantNumber(element).sql
+		values[i] = t.constantNumber(element).sql
 	}
-	return sql + "))", err
+	return "(" + n.sql + " IN (" + strings.Join(values, ", ") + "))", err
 }
 
 // textTest is startsWith, endsWith or contains, of which LIKE can do none: it knows wildcards, and in
