@@ -199,6 +199,12 @@ func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, er
 		return s.rfm(c.RFM, path+".rfm")
 	case c.Subscription != nil:
 		return s.subscription(c.Subscription, path+".subscription")
+	case c.Expression != "":
+		// What it reads of the customer is not told apart, nor when time would make a difference.
+		s.kinds |= store.TouchedOrders | store.TouchedCustomer
+		p, usesNow, err := s.expression(c.Expression, path+".expression")
+		s.whole = s.whole || usesNow
+		return p, err
 	}
 	m, err := s.membershipIn(c, path)
 	if err != nil {
@@ -221,8 +227,6 @@ func later(c *v1alpha1.Condition) string {
 	switch {
 	case c.Replenishment != nil:
 		return "replenishment"
-	case c.Expression != "":
-		return "expression"
 	}
 	return ""
 }
