@@ -59,10 +59,10 @@ type Prediction struct {
 	Missed     int64   // predictions since the last purchase that passed without one
 }
 
-// Predict is the prediction that holds at now. While a predicted date and the tolerance pass without a
-// purchase, the next one is made of what is left: the median of the intervals that are longer.
+// Predict is the prediction that holds at now. When a predicted date passes without a purchase, the
+// next prediction is the median of the intervals that are longer still.
 func (p Prior) Predict(h History, now int64) (Prediction, bool) {
-	return p.predict(h, func(prediction Prediction) bool { return prediction.DueAt+Tolerance*Day >= now })
+	return p.predict(h, func(prediction Prediction) bool { return prediction.DueAt >= now })
 }
 
 // After is the prediction after so many were missed.
@@ -99,6 +99,6 @@ func (p Prior) predict(h History, holds func(Prediction) bool) (Prediction, bool
 		if holds(prediction) {
 			return prediction, true
 		}
-		stayed = days + Tolerance
+		stayed = days
 	}
 }

@@ -52,14 +52,14 @@ func TestPredict(t *testing.T) {
 		due   float64 // 0 for none
 		miss  int64
 	}{
-		"no purchase":                {prior, nil, 0, 0, 0},
-		"no prior":                   {Prior{}, []float64{0, 10}, 0, 0, 0},
-		"the prior alone":            {prior, []float64{5}, 5, 35, 0},
-		"half the own, half theirs":  {prior, []float64{0, 10, 20}, 20, 20 + math.Sqrt(300), 0},
-		"the tolerance not yet over": {prior, []float64{0}, 37, 30, 0},
-		"the tolerance over":         {prior, []float64{0}, 37.1, 52.18, 1},
-		"far away":                   {prior, []float64{0}, 3000, 0, 0},
-		"not within our time":        {Prior{100, math.Log(40000), 0.25, 2}, []float64{0}, 0, 0, 0},
+		"no purchase":               {prior, nil, 0, 0, 0},
+		"no prior":                  {Prior{}, []float64{0, 10}, 0, 0, 0},
+		"the prior alone":           {prior, []float64{5}, 5, 35, 0},
+		"half the own, half theirs": {prior, []float64{0, 10, 20}, 20, 20 + math.Sqrt(300), 0},
+		"on the day":                {prior, []float64{0}, 29.9, 30, 0},
+		"the day over":              {prior, []float64{0}, 30.1, 45.35, 1},
+		"far away":                  {prior, []float64{0}, 3000, 0, 0},
+		"not within our time":       {Prior{100, math.Log(40000), 0.25, 2}, []float64{0}, 0, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := historyOf(test.days...)
@@ -113,7 +113,7 @@ func TestConfidence(t *testing.T) {
 		if !near(right/left, p.Confidence, 0.02) {
 			t.Errorf("prediction %d is right for %.3f, and says %.3f", missed, right/left, p.Confidence)
 		}
-		stayed = due + Tolerance
+		stayed = due
 	}
 }
 
