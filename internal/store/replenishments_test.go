@@ -4,6 +4,7 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -253,7 +254,7 @@ func TestTrackWaitsForOpenTransactions(t *testing.T) {
 			go func() { done <- s.TrackReplenishment(t.Context(), shop, "category", "tea", now) }()
 			select {
 			case err := <-done:
-				return fmt.Errorf("tracking did not wait: %v", err)
+				return errors.Join(errors.New("tracking did not wait"), err)
 			case <-time.After(200 * time.Millisecond):
 				return nil
 			}
