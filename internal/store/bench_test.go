@@ -21,7 +21,7 @@ func benchmarkOrders(batch, customers int) []store.Order {
 	for i := range orders {
 		n := batch*benchmarkBatch + i
 		customer := n * 2654435761 % customers
-		orders[i] = purchase(fmt.Sprintf("o%09d", n), fmt.Sprintf("c%07d", customer), float64(n)*30/float64(customers)-1000,
+		orders[i] = purchase(fmt.Sprintf("o%09d", n), fmt.Sprintf("c%07d", customer), float64(n)*30/float64(customers)-295,
 			[]string{"tea-1", "cup-1", "pot-1"}[n/customers%3])
 	}
 	return orders
