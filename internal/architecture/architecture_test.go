@@ -28,8 +28,10 @@ var rooms = map[string][]string{
 	"internal/testenv": nil, // imported by tests and the demo
 	"internal/version": nil,
 
+	"internal/replenish": nil,
+
 	"internal/schedule": {"api", "clock"},
-	"internal/store":    {"api", "clock", "money", "schedule"},
+	"internal/store":    {"api", "clock", "money", "schedule", "replenish"},
 	"internal/ingest":   {"clock", "money", "store"},
 	"internal/audience": {"api", "clock", "money", "schedule", "store"},
 	"internal/journey":  {"api", "clock", "money", "schedule", "store", "audience"},

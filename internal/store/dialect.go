@@ -98,6 +98,14 @@ func (d Dialect) ForUpdate() string {
 	return ""
 }
 
+// ForShare keeps others from changing the rows that a SELECT finds until the transaction ends.
+func (d Dialect) ForShare() string {
+	if d == Postgres {
+		return " FOR SHARE"
+	}
+	return ""
+}
+
 // ForUpdateSkipLocked locks the rows that a SELECT finds, leaving out those another transaction holds.
 func (d Dialect) ForUpdateSkipLocked() string {
 	if d == Postgres {

@@ -123,8 +123,8 @@ func (r metricsRow) plus(o *orderRow) metricsRow {
 
 const rebuildBatch = 5000
 
-// RebuildMetrics computes the metrics of all customers of a shop anew, some thousand at a time, while
-// others may write.
+// RebuildMetrics computes the metrics and predictions of all customers of a shop anew, some thousand at
+// a time, while others may write.
 func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
 	for after, more := "", true; more; {
 		err := s.Tx(ctx, func(tx *Tx) error {
@@ -141,6 +141,9 @@ func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
 			if err := tx.refreshMetrics(ctx, ns, customers); err != nil {
 				return err
 			}
+			if err := tx.rebuildReplenishments(ctx, ns, customers); err != nil {
+				return err
+			}
 			if more = len(customers) == rebuildBatch; more {
 				after = customers[rebuildBatch-1]
 			}
@@ -153,7 +156,8 @@ func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
 	return nil
 }
 
-// CheckMetrics counts the customers of a shop whose metrics are not what their orders make. There are none.
+// CheckMetrics counts the customers of a shop whose metrics are not what their orders make, and the
+// predictions that are not. There are none.
 func (s *Store) CheckMetrics(ctx context.Context, ns string) (wrong int64, err error) {
 	const kept = `SELECT ns, customer_id, orders, spend, first_order_at, last_order_at, previous_order_at FROM metrics WHERE ns = $1`
 	computed := metricsOf("")
@@ -165,5 +169,6 @@ func (s *Store) CheckMetrics(ctx context.Context, ns string) (wrong int64, err e
 	if err != nil {
 		return 0, fmt.Errorf("check metrics: %w", err)
 	}
-	return wrong, nil
+	predictions, err := s.checkReplenishments(ctx, ns)
+	return wrong + predictions, err
 }

@@ -26,8 +26,8 @@ var (
 	itemColumns  = []string{"ns", "order_id", "line", "customer_id", "product_id", "name", "category", "quantity", "price"}
 )
 
-// UpsertOrders adds orders or replaces those with the same id, and brings the metrics of all
-// customers they touch up to date. now is the business time.
+// UpsertOrders adds orders or replaces those with the same id, and brings the metrics and predictions
+// of all customers they touch up to date. now is the business time.
 func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now time.Time) (Counts, error) {
 	ids, customers := make([]string, len(orders)), make([]string, len(orders))
 	for i := range orders {
@@ -41,7 +41,10 @@ func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now ti
 	if err := t.writeOrders(ctx, ns, m, now); err != nil {
 		return Counts{}, err
 	}
-	return m.counts, t.updateMetrics(ctx, ns, m, stored)
+	if err := t.updateMetrics(ctx, ns, m, stored); err != nil {
+		return Counts{}, err
+	}
+	return m.counts, t.updateReplenishments(ctx, ns, m, stored, now)
 }
 
 // updateMetrics brings metrics up to date with a batch of orders. To a customer's metrics orders can be
