@@ -133,12 +133,9 @@ func (r *SegmentReconciler) refresh(ctx context.Context, segment *crm.Segment, s
 	}
 	result, err := do(ctx, segment.Namespace, segment.Name, &segment.Spec, audienceShop(shop))
 	var invalid *audience.Invalid
-	var missing *audience.Unsupported
 	switch {
 	case errors.As(err, &invalid):
 		return audience.State{}, stalled(crm.ReasonInvalidSpec, "%s", err)
-	case errors.As(err, &missing):
-		return audience.State{}, stalled(crm.ReasonUnsupported, "%s", err)
 	case err != nil:
 		return audience.State{}, fmt.Errorf("refreshing segment %s/%s: %w", segment.Namespace, segment.Name, err)
 	}

@@ -41,14 +41,6 @@ type Env struct {
 	Dialect   store.Dialect
 }
 
-// Unsupported is the error of a condition that Compile does not know yet.
-type Unsupported struct {
-	// Path is the field, such as spec.match.all[0].rfm.
-	Path string
-}
-
-func (e *Unsupported) Error() string { return e.Path + " is not supported yet: remove it" }
-
 // Invalid is the error of a match that the API server would have refused.
 type Invalid struct {
 	// Path is the field, such as spec.match.all[0].orders.within.

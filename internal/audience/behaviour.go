@@ -153,6 +153,22 @@ func (s *statement) favouritesIn(c *v1alpha1.FavouriteCondition, path string) (m
 	return membershipIn{query: strings.Join(where, " AND "), repeats: true}, nil
 }
 
-func (s *statement) replenishmentIn(*v1alpha1.ReplenishmentCondition, string) (membershipIn, error) {
-	return membershipIn{}, nil
+// replenishmentIn is the customers whose next purchase is predicted to come soon.
+func (s *statement) replenishmentIn(c *v1alpha1.ReplenishmentCondition, path string) (membershipIn, error) {
+	d, err := duration(c.DueWithin, path+".dueWithin")
+	if err != nil {
+		return membershipIn{}, err
+	}
+	of := Tracked{Scope: store.ReplenishAny}
+	switch {
+	case c.Product != "":
+		of = Tracked{store.ReplenishProduct, c.Product}
+	case c.Category != "":
+		of = Tracked{store.ReplenishCategory, c.Category}
+	}
+	s.tracked = append(s.tracked, of)
+	s.kinds |= store.TouchedReplenishment
+	s.moves(slice{factPredictions, of.Scope, of.ID, 0}, slice{factPredictions, of.Scope, of.ID, -d})
+	return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM replenishments o WHERE %s AND o.scope = %s AND o.id = %s AND %s",
+		s.of("o"), s.text(of.Scope), s.text(of.ID), s.ahead("o.due_at", d))}, nil
 }

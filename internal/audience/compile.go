@@ -11,7 +11,7 @@ import (
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
-// Compile makes a statement of a match. The error is an Unsupported or an Invalid.
+// Compile makes a statement of a match. The error is an Invalid.
 func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 	if len(match.All)+len(match.Any)+len(match.None) == 0 {
 		return nil, &Invalid{"spec.match", "give at least one of all, any, none"}
@@ -213,20 +213,8 @@ func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, er
 	if m.query != "" {
 		return s.member(m), nil
 	}
-	switch {
-	case m.everybody:
+	if m.everybody {
 		return always, nil
-	case later(c) != "":
-		return predicate{}, &Unsupported{path + "." + later(c)}
 	}
 	return predicate{}, &Invalid{path, "set one condition"}
-}
-
-// later names a condition that is in the API and not built yet.
-func later(c *v1alpha1.Condition) string {
-	switch {
-	case c.Replenishment != nil:
-		return "replenishment"
-	}
-	return ""
 }

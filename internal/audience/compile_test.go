@@ -104,43 +104,35 @@ func TestCompileErrors(t *testing.T) {
 	}
 	two, one := int32(2), int32(1)
 	cases := map[string]struct {
-		match       v1alpha1.Match
-		unsupported string
-		invalid     string
+		match   v1alpha1.Match
+		invalid string
 	}{
-		"replenishment": {condition(v1alpha1.Condition{Replenishment: &v1alpha1.ReplenishmentCondition{}}), "spec.match.any[0].anyOf[1].replenishment", ""},
-		"event range":   {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{Name: "Viewed", Count: v1alpha1.Count{AtLeast: &two, AtMost: &one}}}), "", "spec.match.any[0].anyOf[1].event: atLeast must not be above atMost"},
-		"event window":  {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{Name: "Viewed", Within: "soon"}}), "", "spec.match.any[0].anyOf[1].event.within: duration \"soon\": write a number and a unit (s, m, h, d, w), such as 90m or 30d"},
-		"event name":    {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{}}), "", "spec.match.any[0].anyOf[1].event.name: name the event"},
-		"kind":          {condition(v1alpha1.Condition{Engagement: &v1alpha1.EngagementCondition{Kind: "Read"}}), "", "spec.match.any[0].anyOf[1].engagement.kind: is Delivered, Opened, Clicked or Converted"},
-		"quintile":      {condition(v1alpha1.Condition{RFM: &v1alpha1.RFMCondition{Recency: &v1alpha1.QuintileRange{AtLeast: 6}}}), "", "spec.match.any[0].anyOf[1].rfm: a quintile is a number from 1 to 5"},
-		"empty":         {v1alpha1.Match{}, "", "spec.match: give at least one of all, any, none"},
-		"no condition":  {condition(v1alpha1.Condition{}), "", "spec.match.any[0].anyOf[1]: set one condition"},
-		"a duration":    {parseMatch(t, `all: [{lastOrder: {within: 3x}}]`), "", `spec.match.all[0].lastOrder.within: duration "3x": write a number and a unit (s, m, h, d, w), such as 90m or 30d`},
-		"no age":        {parseMatch(t, `all: [{lastOrder: {}}]`), "", `spec.match.all[0].lastOrder.within: duration is empty: write a number and a unit (s, m, h, d, w), such as 90m or 30d`},
-		"counts":        {condition(v1alpha1.Condition{Orders: &v1alpha1.OrdersCondition{Count: v1alpha1.Count{AtLeast: &two, AtMost: &one}}}), "", "spec.match.any[0].anyOf[1].orders: atLeast must not be above atMost"},
-		"an amount":     {condition(v1alpha1.Condition{Spend: &v1alpha1.SpendCondition{AtLeast: text("many")}}), "", `spec.match.any[0].anyOf[1].spend.atLeast: amount "many" is not a decimal number: write it like 10000 or 39745.2`},
-		"a share":       {condition(v1alpha1.Condition{Spend: &v1alpha1.SpendCondition{TopPercent: text("100.1")}}), "", "spec.match.any[0].anyOf[1].spend.topPercent: lies above 0 and at most at 100"},
-		"no amount":     {condition(v1alpha1.Condition{Spend: &v1alpha1.SpendCondition{}}), "", "spec.match.any[0].anyOf[1].spend: set exactly one of atLeast/atMost, topPercent, bottomPercent"},
-		"a total":       {parseMatch(t, `all: [{orders: {where: {totalAtLeast: x}}}]`), "", `spec.match.all[0].orders.where.totalAtLeast: amount "x" is not a decimal number: write it like 10000 or 39745.2`},
-		"a number":      {parseMatch(t, `all: [{attribute: {name: a, atLeast: x}}]`), "", `spec.match.all[0].attribute.atLeast: is not a number such as 20 or "-0.5"`},
-		"a name":        {parseMatch(t, `all: [{attribute: {name: 'a"', presence: Absent}}]`), "", `spec.match.all[0].attribute.name: no attribute's name has a " or a \: remove it`},
-		"no comparison": {parseMatch(t, `all: [{attribute: {name: a}}]`), "", "spec.match.all[0].attribute: set exactly one of in, notIn, atLeast/atMost, before/after, presence, anniversaryWithin"},
-		"a stage":       {parseMatch(t, `all: [{lifecycle: {in: [First, Lost]}}]`), "", "spec.match.all[0].lifecycle.in[1]: there is no such stage"},
-		"a channel":     {parseMatch(t, `all: [{reachable: {channels: [fax]}}]`), "", "spec.match.all[0].reachable.channels[0]: there is no such channel"},
-		"no channel":    {parseMatch(t, `all: [{reachable: {}}]`), "", "spec.match.all[0].reachable.channels: name at least one channel"},
+		"event range":   {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{Name: "Viewed", Count: v1alpha1.Count{AtLeast: &two, AtMost: &one}}}), "spec.match.any[0].anyOf[1].event: atLeast must not be above atMost"},
+		"event window":  {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{Name: "Viewed", Within: "soon"}}), "spec.match.any[0].anyOf[1].event.within: duration \"soon\": write a number and a unit (s, m, h, d, w), such as 90m or 30d"},
+		"event name":    {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{}}), "spec.match.any[0].anyOf[1].event.name: name the event"},
+		"kind":          {condition(v1alpha1.Condition{Engagement: &v1alpha1.EngagementCondition{Kind: "Read"}}), "spec.match.any[0].anyOf[1].engagement.kind: is Delivered, Opened, Clicked or Converted"},
+		"quintile":      {condition(v1alpha1.Condition{RFM: &v1alpha1.RFMCondition{Recency: &v1alpha1.QuintileRange{AtLeast: 6}}}), "spec.match.any[0].anyOf[1].rfm: a quintile is a number from 1 to 5"},
+		"empty":         {v1alpha1.Match{}, "spec.match: give at least one of all, any, none"},
+		"no condition":  {condition(v1alpha1.Condition{}), "spec.match.any[0].anyOf[1]: set one condition"},
+		"a duration":    {parseMatch(t, `all: [{lastOrder: {within: 3x}}]`), `spec.match.all[0].lastOrder.within: duration "3x": write a number and a unit (s, m, h, d, w), such as 90m or 30d`},
+		"no age":        {parseMatch(t, `all: [{lastOrder: {}}]`), `spec.match.all[0].lastOrder.within: duration is empty: write a number and a unit (s, m, h, d, w), such as 90m or 30d`},
+		"counts":        {condition(v1alpha1.Condition{Orders: &v1alpha1.OrdersCondition{Count: v1alpha1.Count{AtLeast: &two, AtMost: &one}}}), "spec.match.any[0].anyOf[1].orders: atLeast must not be above atMost"},
+		"an amount":     {condition(v1alpha1.Condition{Spend: &v1alpha1.SpendCondition{AtLeast: text("many")}}), `spec.match.any[0].anyOf[1].spend.atLeast: amount "many" is not a decimal number: write it like 10000 or 39745.2`},
+		"a share":       {condition(v1alpha1.Condition{Spend: &v1alpha1.SpendCondition{TopPercent: text("100.1")}}), "spec.match.any[0].anyOf[1].spend.topPercent: lies above 0 and at most at 100"},
+		"no amount":     {condition(v1alpha1.Condition{Spend: &v1alpha1.SpendCondition{}}), "spec.match.any[0].anyOf[1].spend: set exactly one of atLeast/atMost, topPercent, bottomPercent"},
+		"a total":       {parseMatch(t, `all: [{orders: {where: {totalAtLeast: x}}}]`), `spec.match.all[0].orders.where.totalAtLeast: amount "x" is not a decimal number: write it like 10000 or 39745.2`},
+		"a number":      {parseMatch(t, `all: [{attribute: {name: a, atLeast: x}}]`), `spec.match.all[0].attribute.atLeast: is not a number such as 20 or "-0.5"`},
+		"a name":        {parseMatch(t, `all: [{attribute: {name: 'a"', presence: Absent}}]`), `spec.match.all[0].attribute.name: no attribute's name has a " or a \: remove it`},
+		"no comparison": {parseMatch(t, `all: [{attribute: {name: a}}]`), "spec.match.all[0].attribute: set exactly one of in, notIn, atLeast/atMost, before/after, presence, anniversaryWithin"},
+		"a stage":       {parseMatch(t, `all: [{lifecycle: {in: [First, Lost]}}]`), "spec.match.all[0].lifecycle.in[1]: there is no such stage"},
+		"a channel":     {parseMatch(t, `all: [{reachable: {channels: [fax]}}]`), "spec.match.all[0].reachable.channels[0]: there is no such channel"},
+		"no channel":    {parseMatch(t, `all: [{reachable: {}}]`), "spec.match.all[0].reachable.channels: name at least one channel"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := audience.Compile(c.match, audience.Env{Namespace: "shop", Segment: "s", Dialect: store.SQLite})
-			var unsupported *audience.Unsupported
 			var invalid *audience.Invalid
-			switch {
-			case c.unsupported != "":
-				if !errors.As(err, &unsupported) || unsupported.Path != c.unsupported {
-					t.Errorf("got %v, want %s", err, c.unsupported)
-				}
-			case !errors.As(err, &invalid) || err.Error() != c.invalid:
+			if !errors.As(err, &invalid) || err.Error() != c.invalid {
 				t.Errorf("got %v, want %s", err, c.invalid)
 			}
 		})

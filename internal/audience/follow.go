@@ -32,6 +32,7 @@ type followed struct {
 	seq    int64     // of the feed, up to where the segments have followed
 	next   time.Time // not before, on machine time
 	pruned time.Time
+	learnt time.Time // on business time
 	// full is when a segment may be told to be behind again.
 	full map[string]time.Time
 }
@@ -45,6 +46,7 @@ const (
 	fullRest   = 20
 	fullAtMost = 10 * time.Second
 	pruneEvery = time.Minute
+	learnEvery = 24 * time.Hour
 )
 
 // Run follows the feeds of all shops until ctx ends.
@@ -76,6 +78,7 @@ func (f *Follower) follow(ctx context.Context) error {
 			shop = &followed{full: map[string]time.Time{}}
 			f.shops[ns] = shop
 		}
+		failed = errors.Join(failed, f.learn(ctx, ns, shop))
 		now := clock.Real().Now()
 		if seq == shop.seq || now.Before(shop.next) {
 			continue
@@ -95,6 +98,17 @@ func (f *Follower) follow(ctx context.Context) error {
 		}
 	}
 	return failed
+}
+
+// learn makes the predictions of a shop anew once a day.
+func (f *Follower) learn(ctx context.Context, ns string, shop *followed) error {
+	now := f.Clock.Now()
+	if now.Before(shop.learnt.Add(learnEvery)) {
+		return nil
+	}
+	shop.learnt = now
+	_, err := f.Store.RefreshCycles(ctx, ns, now)
+	return err
 }
 
 func (f *Follower) tell(ns string, shop *followed, outcomes []Outcome, now time.Time) {

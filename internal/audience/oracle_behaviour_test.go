@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/money"
 )
 
 // behaviour is the part of the oracle that is about what customers do.
@@ -24,6 +25,8 @@ func (o oracle) behaviour(p *person, c *v1alpha1.Condition) bool {
 		return counts(c.Engagement.Count, o.engagements(p, c.Engagement))
 	case c.Favourite != nil:
 		return o.favourite(p, c.Favourite)
+	case c.Expression != "":
+		return meanings[c.Expression](o, p)
 	}
 	panic("a condition that the oracle does not know")
 }
@@ -165,4 +168,22 @@ func (o oracle) favourite(p *person, c *v1alpha1.FavouriteCondition) bool {
 		}
 	}
 	return false
+}
+
+// meanings are some expressions, with what they mean in Go. The language itself has tests of its own.
+var meanings = map[string]func(oracle, *person) bool{
+	"customer.orders >= 2 && customer.spend > 10": func(o oracle, p *person) bool {
+		spent, _ := o.spent(p, &v1alpha1.SpendCondition{})
+		return len(o.times(p)) >= 2 && spent > 10*int64(money.Unit)
+	},
+	`customer.orders == 0 || customer.pref == "東京"`: func(o oracle, p *person) bool {
+		return len(o.times(p)) == 0 || attributeText(p, "pref") == "東京"
+	},
+	`customer.last_order_at < now - duration("720h")`: func(o oracle, p *person) bool {
+		times := o.times(p)
+		return len(times) > 0 && times[len(times)-1].UnixMilli() < o.now.Add(-720*time.Hour).UnixMilli()
+	},
+	`!has(customer.email) && !(customer.orders > 3)`: func(o oracle, p *person) bool {
+		return p.email == "" && len(o.times(p)) <= 3
+	},
 }

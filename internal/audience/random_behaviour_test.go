@@ -5,6 +5,8 @@ package audience_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -87,7 +89,9 @@ func (r reader) Read(p []byte) (int, error) {
 }
 
 func (r random) behaviour() v1alpha1.Condition {
-	switch r.IntN(7) {
+	switch r.IntN(8) {
+	case 7:
+		return v1alpha1.Condition{Expression: pick(r, slices.Sorted(maps.Keys(meanings))...)}
 	case 0, 1:
 		c := &v1alpha1.EventCondition{Count: r.count(), Name: pick(r, happenings...), Within: r.within()}
 		if r.IntN(3) == 0 {

@@ -49,7 +49,7 @@ const (
 // Refresh brings a segment up to date, at the cost of what has changed since the last refresh where
 // that can be told, else by looking at everybody. Only the segment's own row is written where nobody
 // came or left. Segments that it refers to are taken as they are. The error of a spec is an
-// Unsupported or an Invalid.
+// Invalid.
 func (r *Refresher) Refresh(ctx context.Context, ns, name string, spec *v1alpha1.SegmentSpec, shop Shop) (Result, error) {
 	return r.refresh(ctx, ns, name, spec, shop, false)
 }
@@ -67,6 +67,11 @@ func (r *Refresher) refresh(ctx context.Context, ns, name string, spec *v1alpha1
 	query, err := Compile(spec.Match, Env{Namespace: ns, Segment: name, Shop: shop, Dialect: r.Store.Dialect()})
 	if err != nil {
 		return Result{}, err
+	}
+	for _, t := range query.Tracked {
+		if err := r.Store.TrackReplenishment(ctx, ns, t.Scope, t.ID, r.Clock.Now()); err != nil {
+			return Result{}, fmt.Errorf("refresh segment %s: %w", name, err)
+		}
 	}
 	err = r.Store.Tx(ctx, func(tx *store.Tx) error {
 		began := clock.Real().Now() // how long it takes is for people, and passes on their clock
