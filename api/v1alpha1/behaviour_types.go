@@ -19,7 +19,7 @@ type EventCondition struct {
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=16
 	Where map[string]PropertyValues `json:"where,omitempty"`
-	// notFollowedBy is an event that did not come after.
+	// notFollowedBy is an event that did not come after. The time it has must be over.
 	// +optional
 	NotFollowedBy *FollowUp `json:"notFollowedBy,omitempty"`
 }

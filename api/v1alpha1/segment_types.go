@@ -12,7 +12,8 @@ type SegmentSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Description string `json:"description,omitempty"`
-	// refreshInterval is how often membership is brought up to date. Default 15m, at least 1m.
+	// refreshInterval is how often membership is brought up to date with the time that passes. Facts
+	// that come in do so within seconds. Default 15m, at least 1m.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="self.matches('[1-9][0-9]*[mhdw]|[6-9][0-9]s|[1-9][0-9]{2,}s')",message="refreshInterval is at least 1m"
 	RefreshInterval Duration `json:"refreshInterval,omitempty"`
@@ -116,7 +117,7 @@ type SegmentRefresh struct {
 	// mode is Full or Incremental.
 	// +optional
 	Mode string `json:"mode,omitempty"`
-	// candidates is how many customers were looked at.
+	// candidates is how many customers were looked at: all, or those for whom something had changed.
 	// +optional
 	Candidates int64 `json:"candidates"`
 	// duration of the refresh, such as 38ms.
