@@ -31,11 +31,16 @@ const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan
 	set_config('work_mem', '64MB', true), set_config('client_min_messages', 'warning', true);
 `
 
-func setUp(ctx context.Context, tx *store.Tx) error {
+func (r *Refresher) setUp(ctx context.Context, tx *store.Tx) error {
 	// Statements without arguments may be many in one.
 	statements := fmt.Sprintf(workTables, "TEXT", "TEXT", "") + `DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing`
 	if tx.Dialect() == store.Postgres {
-		statements = plannerSettings + fmt.Sprintf(workTables, `TEXT COLLATE "C"`, "JSONB", " ON COMMIT DELETE ROWS")
+		// A limit of PostgreSQL's own: were the context to end, so would the whole transaction.
+		timeout := r.Timeout
+		if timeout == 0 {
+			timeout = defaultTimeout
+		}
+		statements = plannerSettings + fmt.Sprintf("SET LOCAL statement_timeout = %d;\n", timeout.Milliseconds()) + fmt.Sprintf(workTables, `TEXT COLLATE "C"`, "JSONB", " ON COMMIT DELETE ROWS")
 	}
 	if _, err := tx.Exec(ctx, statements); err != nil {
 		return fmt.Errorf("make room to work in: %w", err)

@@ -88,7 +88,10 @@ func (f *Follower) follow(ctx context.Context) error {
 		shop.next = now.Add(took + max(rest*took, followEvery))
 		if err != nil {
 			failed = errors.Join(failed, err)
-			continue
+			// Whichever it is, each can be refreshed by itself, and only one will say what is wrong.
+			if outcomes, err = f.each(ctx, ns); err != nil {
+				continue
+			}
 		}
 		shop.seq = seq
 		f.tell(ns, shop, outcomes, now)
@@ -98,6 +101,19 @@ func (f *Follower) follow(ctx context.Context) error {
 		}
 	}
 	return failed
+}
+
+// each is an outcome for every segment of a shop that says it must be refreshed by itself.
+func (f *Follower) each(ctx context.Context, ns string) ([]Outcome, error) {
+	states, err := readStates(ctx, f.Store, `ns = $1 AND mode <> '' AND definition <> ''`, ns)
+	if err != nil {
+		return nil, err
+	}
+	var outcomes []Outcome
+	for name := range states {
+		outcomes = append(outcomes, Outcome{Name: name, Full: true})
+	}
+	return outcomes, nil
 }
 
 // learn makes the predictions of a shop anew once a day.

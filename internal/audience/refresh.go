@@ -21,6 +21,8 @@ import (
 type Refresher struct {
 	Store *store.Store
 	Clock clock.Clock
+	// Timeout is how long PostgreSQL may take over one statement. Default: 10 minutes.
+	Timeout time.Duration
 
 	compiled sync.Map // of *compiled by namespace and name
 }
@@ -41,9 +43,8 @@ type Result struct {
 
 const (
 	// fullEvery is how often everybody is looked at all the same, and the difference reported.
-	fullEvery = 24 * time.Hour
-	// evaluation is how long one statement may take.
-	evaluation = 10 * time.Minute
+	fullEvery      = 24 * time.Hour
+	defaultTimeout = 10 * time.Minute
 )
 
 // Refresh brings a segment up to date, at the cost of what has changed since the last refresh where
@@ -128,7 +129,7 @@ func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool
 			return p.passOver(ctx, tx, feed, err)
 		}
 	}
-	if err := setUp(ctx, tx); err != nil {
+	if err := r.setUp(ctx, tx); err != nil {
 		return Result{}, err
 	}
 	if !changed {
@@ -177,9 +178,6 @@ func (p *plan) passOver(ctx context.Context, tx *store.Tx, feed feed, err error)
 
 // look is a refresh by looking at everybody. anew forgets what is known of their reach.
 func (p *plan) look(ctx context.Context, tx *store.Tx, feed feed, cuts Thresholds, now, began time.Time, anew bool) (Result, error) {
-	if err := limitTime(ctx, tx); err != nil {
-		return Result{}, err
-	}
 	if err := p.compareAll(ctx, tx, now, cuts, anew); err != nil {
 		return Result{}, fmt.Errorf("evaluate it: %w", store.WithoutData(err))
 	}
@@ -210,9 +208,6 @@ func (p *plan) settle(ctx context.Context, tx *store.Tx, looked []crowd, feed fe
 	next := p.state
 	next.Mode, next.Candidates = ModeIncremental, p.candidates(looked)
 	if next.Candidates > 0 {
-		if err := limitTime(ctx, tx); err != nil {
-			return Result{}, err
-		}
 		if err := p.compareCandidates(ctx, tx, now, cuts); err != nil {
 			return Result{}, fmt.Errorf("evaluate it: %w", store.WithoutData(err))
 		}
@@ -255,16 +250,6 @@ func (p *plan) finish(ctx context.Context, tx *store.Tx, next remembered, done c
 	}
 	p.state = next
 	return Result{State: next.State, Entered: done.entered, Exited: done.exited, Changed: changed}, nil
-}
-
-// limitTime keeps a statement from taking for ever. It is PostgreSQL's own limit: were the context to
-// end, so would the whole transaction.
-func limitTime(ctx context.Context, tx *store.Tx) error {
-	if tx.Dialect() != store.Postgres {
-		return nil
-	}
-	_, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", evaluation.Milliseconds()))
-	return err
 }
 
 // feed is how far the facts of a shop have come.

@@ -47,7 +47,7 @@ func (r *Refresher) Round(ctx context.Context, ns string, opts RoundOptions) ([]
 
 func (r *Refresher) round(ctx context.Context, tx *store.Tx, ns string, opts RoundOptions) ([]Outcome, error) {
 	began := clock.Real().Now()
-	if err := setUp(ctx, tx); err != nil {
+	if err := r.setUp(ctx, tx); err != nil {
 		return nil, err
 	}
 	feed, err := readFeed(ctx, tx, ns)
