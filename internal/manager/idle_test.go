@@ -22,6 +22,11 @@ type writes struct {
 	seen []string
 }
 
+func (w *writes) around(next http.RoundTripper) http.RoundTripper {
+	w.next = next
+	return w
+}
+
 func (w *writes) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet {
 		w.mu.Lock()
@@ -47,10 +52,7 @@ func TestIdle(t *testing.T) {
 	}
 	s := newShop(t, testenv.SQLite(t), clock.Real())
 	counted := &writes{}
-	s.kube.WrapTransport = func(next http.RoundTripper) http.RoundTripper {
-		counted.next = next
-		return counted
-	}
+	s.kube.WrapTransport = counted.around
 	s.importShop()
 	s.start()
 	s.apply(journey)
@@ -172,9 +174,14 @@ spec:
 			mended: fmt.Sprintf(segment, "about", "{orders: {atLeast: 1}}"),
 		},
 		"what is not built yet": {
-			broken:   fmt.Sprintf(segment, "later", "{rfm: {recency: {atLeast: 4}}}"),
-			resource: "segment/later", reason: "Unsupported", sentence: "spec.match.all[0].rfm is not supported",
-			mended: fmt.Sprintf(segment, "later", "{orders: {atLeast: 1}}"),
+			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "name: broken}\nspec:", "name: later}\nspec:\n  priority: 60"),
+			resource: "scenario/later", reason: "Unsupported", sentence: "spec.priority is not supported",
+			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "broken", "later"),
+		},
+		"an expression that cannot be compiled": {
+			broken:   fmt.Sprintf(segment, "cel", `{expression: "customer.orders > 'many'"}`),
+			resource: "segment/cel", reason: "InvalidSpec", sentence: "spec.match.all[0].expression: line 1, column",
+			mended: fmt.Sprintf(segment, "cel", `{expression: "customer.orders > 3"}`),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
