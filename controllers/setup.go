@@ -235,8 +235,8 @@ func NewNudges(every time.Duration) *Nudges {
 	return &Nudges{every: every, events: make(chan event.GenericEvent, 1024), pending: map[dispatch.Ref]bool{}, last: map[dispatch.Ref]time.Time{}}
 }
 
-// Nudge wakes a resource, now or when it may be woken again. It never blocks for long and never
-// loses the last nudge.
+// Nudge wakes a resource, now or when it may be woken again. It never blocks, and never loses
+// the last nudge.
 func (n *Nudges) Nudge(ref dispatch.Ref) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -245,15 +245,23 @@ func (n *Nudges) Nudge(ref dispatch.Ref) {
 	}
 	n.pending[ref] = true
 	wait := max(time.Until(n.last[ref].Add(n.every)), 0)
-	time.AfterFunc(wait, func() {
-		n.mu.Lock()
+	time.AfterFunc(wait, func() { n.send(ref) })
+}
+
+// send wakes a resource. Where nobody listens, as in a process that does not lead, the channel fills
+// up, and the resource stays to be woken.
+func (n *Nudges) send(ref dispatch.Ref) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	select {
+	case n.events <- event.GenericEvent{Object: &metav1.PartialObjectMetadata{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name},
+	}}:
 		delete(n.pending, ref)
 		n.last[ref] = time.Now()
-		n.mu.Unlock()
-		n.events <- event.GenericEvent{Object: &metav1.PartialObjectMetadata{
-			ObjectMeta: metav1.ObjectMeta{Namespace: ref.Namespace, Name: ref.Name},
-		}}
-	})
+	default:
+		time.AfterFunc(max(n.every, time.Second), func() { n.send(ref) })
+	}
 }
 
 func (n *Nudges) source() source.Source {

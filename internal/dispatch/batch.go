@@ -109,7 +109,7 @@ func (b *batch) shards(ctx context.Context, tx *store.Tx) (map[string]string, er
 	}
 	of := map[string]string{}
 	sizes := map[int64]int64{}
-	stream := streamShard()
+	stream := uuid.NewString() // the shard of what no Job carries
 	for i := range b.messages {
 		m := &b.messages[i]
 		if m.skip != "" {

@@ -126,8 +126,6 @@ func (e *Engine) Wake() {
 	}
 }
 
-func (e *Engine) progress(ref Ref) { e.notify(ref) }
-
 // tickEvery is how often the engine looks for work that nobody told it of, on machine time.
 const tickEvery = time.Second
 
@@ -168,7 +166,7 @@ func (e *Engine) tick(ctx context.Context) error {
 			continue
 		}
 		e.look(r.ref)
-		e.progress(r.ref)
+		e.notify(r.ref)
 	}
 	e.orders = map[string]int64{}
 	for _, a := range e.snapshot() {
@@ -182,7 +180,7 @@ func (e *Engine) tick(ctx context.Context) error {
 	refs, err := e.completeRuns(ctx)
 	failed = append(failed, err)
 	for _, ref := range refs {
-		e.progress(ref)
+		e.notify(ref)
 	}
 	return errors.Join(failed...)
 }
@@ -229,7 +227,7 @@ func (e *Engine) stream(ctx context.Context, a *armed) error {
 		}
 	}
 	if planned > 0 {
-		e.progress(a.Ref)
+		e.notify(a.Ref)
 	}
 	if planned == batchesPerTurn*planBatch {
 		e.Wake() // for the rest
@@ -310,7 +308,7 @@ func (e *Engine) startWorkers(ctx context.Context) error {
 			if err != nil && ctx.Err() == nil {
 				e.log.Error(err, "Shard was left and will be taken up again", "namespace", s.ref.Namespace, "scenario", s.ref.Name, "run", s.run, "index", s.idx)
 			}
-			e.progress(s.ref)
+			e.notify(s.ref)
 			e.Wake()
 		})
 	}

@@ -56,7 +56,7 @@ func (e *Engine) enrol(ctx context.Context, r openRun, rev *Revision) (done bool
 			return err
 		})
 		if err != nil {
-			return false, fmt.Errorf("enrolling the members of segment %s for run %s: %w", r.by, r.run, err)
+			return false, fmt.Errorf("enrolling the members of segment %s for run %s: %w", r.segment, r.run, err)
 		}
 		if next == "" {
 			delete(e.enrolled, key)
@@ -75,7 +75,7 @@ func (e *Engine) enrolBatch(ctx context.Context, tx *store.Tx, r openRun, rev *R
 	}
 	err = tx.QueryRow(ctx, `SELECT MAX(customer_id) FROM (SELECT customer_id FROM memberships
 WHERE ns = $1 AND segment = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $4) page HAVING MAX(customer_id) IS NOT NULL`,
-		r.ref.Namespace, r.by, last, enrolBatch).Scan(&next)
+		r.ref.Namespace, r.segment, last, enrolBatch).Scan(&next)
 	if store.IsNotFound(err) {
 		return "", nil
 	}
@@ -87,7 +87,7 @@ WHERE ns = $1 AND segment = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $
 SELECT ns, $3, $4, customer_id, '', $5, 'active', '', $6, $7, $8 FROM memberships
 WHERE ns = $1 AND segment = $2 AND customer_id > $9 AND customer_id <= $10
 ON CONFLICT (ns, scenario, epoch, customer_id, entry) DO NOTHING`,
-		r.ref.Namespace, r.by, r.ref.Name, r.epoch, r.run, start.Cursor(), store.Millis(r.slot), store.Millis(e.clock.Now()), last, next)
+		r.ref.Namespace, r.segment, r.ref.Name, r.epoch, r.run, start.Cursor(), store.Millis(r.slot), store.Millis(e.clock.Now()), last, next)
 	return next, err
 }
 

@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -27,9 +25,9 @@ const (
 
 // openRun is a run that is not planned to its end.
 type openRun struct {
-	ref                             Ref
-	run, epoch, revision, state, by string
-	slot                            time.Time
+	ref                                  Ref
+	run, epoch, revision, state, segment string
+	slot                                 time.Time
 }
 
 const openRunsSQL = `SELECT ns, scenario, run, epoch, revision, segment, state, slot_at FROM runs
@@ -47,7 +45,7 @@ func (e *Engine) openRuns(ctx context.Context) ([]openRun, error) {
 	for rows.Next() {
 		var r openRun
 		var slot int64
-		if err := rows.Scan(&r.ref.Namespace, &r.ref.Name, &r.run, &r.epoch, &r.revision, &r.by, &r.state, &slot); err != nil {
+		if err := rows.Scan(&r.ref.Namespace, &r.ref.Name, &r.run, &r.epoch, &r.revision, &r.segment, &r.state, &slot); err != nil {
 			return nil, fmt.Errorf("reading a run to plan: %w", err)
 		}
 		r.slot = store.Time(slot)
@@ -69,7 +67,7 @@ type planning struct {
 // traveller is an enrolment that is due.
 type traveller struct {
 	customer, entry, cursor string
-	due, enrolled           time.Time
+	due                     time.Time
 	facts                   journey.Facts
 }
 
@@ -146,7 +144,7 @@ func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller
 	if tx.Dialect() == store.Postgres {
 		lock = ` FOR UPDATE OF e SKIP LOCKED`
 	}
-	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, e.due_at, e.enrolled_at, e.converted_at IS NOT NULL,
+	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, e.due_at, e.converted_at IS NOT NULL,
   EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at),
   `+customer+`
 FROM enrolments e`+join+`
@@ -159,14 +157,14 @@ ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 	var out []traveller
 	for rows.Next() {
 		var t traveller
-		var due, enrolled int64
+		var due int64
 		var attributes []byte
 		var email, phone, line sql.NullString
-		if err := rows.Scan(&t.customer, &t.entry, &t.cursor, &due, &enrolled, &t.facts.Converted, &t.facts.Unsubscribed,
+		if err := rows.Scan(&t.customer, &t.entry, &t.cursor, &due, &t.facts.Converted, &t.facts.Unsubscribed,
 			&attributes, &email, &phone, &line); err != nil {
 			return nil, fmt.Errorf("reading who is due: %w", err)
 		}
-		t.due, t.enrolled = store.Time(due), store.Time(enrolled)
+		t.due = store.Time(due)
 		t.facts.Customer = customerFacts(t.customer, attributes, email, phone, line)
 		out = append(out, t)
 	}
@@ -235,6 +233,3 @@ FROM messages WHERE ns = $1 AND scenario = $2 AND epoch = $3 AND customer_id `+d
 	}
 	return rows.Err()
 }
-
-// streamShard names the shard of one batch that no Job carries.
-func streamShard() string { return uuid.NewString() }

@@ -153,7 +153,7 @@ func (e *Engine) pass(ctx context.Context, s shard, before map[string]later) (ma
 				waiting[letters[i].id] = results[i]
 			}
 		}
-		e.progress(s.ref)
+		e.notify(s.ref)
 	}
 }
 

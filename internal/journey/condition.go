@@ -6,7 +6,6 @@ package journey
 import (
 	"fmt"
 	"slices"
-	"strconv"
 
 	"cel.dev/cel-go/cel"
 	"cel.dev/cel-go/common/ast"
@@ -142,5 +141,3 @@ func (c *condition) holds(f Facts) bool {
 	v, ok := out.Value().(bool)
 	return ok && v
 }
-
-func quoted(i int) string { return strconv.Itoa(i) }

@@ -5,6 +5,7 @@ package journey
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
@@ -58,7 +59,7 @@ func Compile(b Bundle) (*Journey, error) {
 	}
 	kinds := map[string]Kind{}
 	for i := range b.Spec.Steps {
-		path := "spec.steps[" + quoted(i) + "]"
+		path := "spec.steps[" + strconv.Itoa(i) + "]"
 		s, err := compileStep(&b.Spec.Steps[i], path)
 		if err != nil {
 			return nil, err
