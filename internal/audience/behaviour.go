@@ -55,7 +55,7 @@ func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string)
 	var alternatives []predicate
 	if none {
 		alternatives = append(alternatives, s.member(membershipIn{
-			query: "SELECT o.customer_id FROM subscriptions o WHERE " + s.of("o"), repeats: true, outside: true,
+			query: "SELECT o.customer_id FROM subscriptions o WHERE " + s.ofCustomer(), repeats: true, outside: true,
 		}))
 	}
 	if len(statuses) > 0 || !none {
@@ -69,7 +69,7 @@ func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string)
 }
 
 func (s *statement) subscribed(c *v1alpha1.SubscriptionCondition, statuses []string, path string) (string, error) {
-	where := []string{"SELECT o.customer_id FROM subscriptions o WHERE " + s.of("o")}
+	where := []string{"SELECT o.customer_id FROM subscriptions o WHERE " + s.ofCustomer()}
 	if len(statuses) > 0 {
 		slices.Sort(statuses)
 		where = append(where, s.among("o.status", statuses))
@@ -114,7 +114,7 @@ func (s *statement) engagementsIn(c *v1alpha1.EngagementCondition, path string) 
 		return membershipIn{everybody: true}, nil
 	}
 	s.kinds |= store.TouchedEngagement
-	where := []string{"engagements o WHERE " + s.of("o") + " AND o.kind = " + s.text(kind)}
+	where := []string{"engagements o WHERE " + s.ofCustomer() + " AND o.kind = " + s.text(kind)}
 	if c.Scenario != "" {
 		where = append(where, "o.scenario = "+s.text(string(c.Scenario)))
 	}
@@ -134,7 +134,7 @@ func (s *statement) engagementsIn(c *v1alpha1.EngagementCondition, path string) 
 
 func (s *statement) favouritesIn(c *v1alpha1.FavouriteCondition, path string) (membershipIn, error) {
 	s.kinds |= store.TouchedFavourite
-	where := []string{"SELECT o.customer_id FROM favourites o WHERE " + s.of("o")}
+	where := []string{"SELECT o.customer_id FROM favourites o WHERE " + s.ofCustomer()}
 	if c.Product != "" {
 		where = append(where, "o.product_id = "+s.text(c.Product))
 	}
@@ -170,5 +170,5 @@ func (s *statement) replenishmentIn(c *v1alpha1.ReplenishmentCondition, path str
 	s.kinds |= store.TouchedReplenishment
 	s.moves(slice{factPredictions, of.Scope, of.ID, 0}, slice{factPredictions, of.Scope, of.ID, -d})
 	return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM replenishments o WHERE %s AND o.scope = %s AND o.id = %s AND %s",
-		s.of("o"), s.text(of.Scope), s.text(of.ID), s.ahead("o.due_at", d))}, nil
+		s.ofCustomer(), s.text(of.Scope), s.text(of.ID), s.ahead("o.due_at", d))}, nil
 }

@@ -111,7 +111,7 @@ func (s *statement) reachable(c *v1alpha1.ReachableCondition, path string) (pred
 
 func (s *statement) segmentIn(c *v1alpha1.LocalReference) membershipIn {
 	s.kinds |= store.TouchedSegment(string(c.Name))
-	return membershipIn{query: "SELECT o.customer_id FROM memberships o WHERE " + s.of("o") + " AND o.segment = " + s.text(string(c.Name))}
+	return membershipIn{query: "SELECT o.customer_id FROM memberships o WHERE " + s.ofCustomer() + " AND o.segment = " + s.text(string(c.Name))}
 }
 
 // membershipIn is a condition that holds of the customers a subquery selects, or of all but those.

@@ -47,6 +47,7 @@ func (c Cut) column(alias string) string {
 	}
 }
 
+// best is the end of the measure that the share is of, as the table cuts says it.
 func (c Cut) best() string {
 	if c.Low {
 		return "low"

@@ -66,7 +66,7 @@ type occurrences struct{ rows, at string }
 // eventsNamed is the rows that are such an event: those of events, and for an order that was completed
 // the orders that count. An event about an order that is known is not counted twice.
 func (s *statement) eventsNamed(c *v1alpha1.EventCondition) []occurrences {
-	where := []string{"events o WHERE " + s.of("o") + " AND o.name = " + s.text(c.Name)}
+	where := []string{"events o WHERE " + s.ofCustomer() + " AND o.name = " + s.text(c.Name)}
 	for _, name := range slices.Sorted(maps.Keys(c.Where)) {
 		where = append(where, s.among(s.property("o", name), c.Where[name]))
 	}
@@ -76,7 +76,7 @@ func (s *statement) eventsNamed(c *v1alpha1.EventCondition) []occurrences {
 	where = append(where, "NOT EXISTS (SELECT 1 FROM orders k WHERE k.ns = $1 AND k.id = "+s.property("o", "order_id")+")")
 	return []occurrences{
 		{strings.Join(where, " AND "), "o.occurred_at"},
-		{"orders o WHERE " + s.of("o") + " AND o.counted = 1", "o.placed_at"},
+		{"orders o WHERE " + s.ofCustomer() + " AND o.counted = 1", "o.placed_at"},
 	}
 }
 

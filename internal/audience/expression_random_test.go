@@ -63,7 +63,7 @@ func TestRandomExpressions(t *testing.T) {
 				for i := range s.people {
 					p := &s.people[i]
 					out, _, err := program.Eval(map[string]any{"customer": o.facts(p), "now": now})
-					holds := err == nil && out.Value() == true
+					holds := err == nil && fmt.Sprint(out.Value()) == "true"
 					if evaluated++; holds {
 						held++
 					}

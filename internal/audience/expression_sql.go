@@ -65,7 +65,7 @@ func (t *expressionWriter) truth(e ast.Expr) (string, error) {
 		return "(" + value + " = 'true')", err
 	}
 	if e.Kind() == ast.LiteralKind {
-		return map[bool]string{true: "TRUE", false: "FALSE"}[e.AsLiteral().Value() == true], nil
+		return strings.ToUpper(fmt.Sprint(e.AsLiteral().Value())), nil
 	}
 	if e.Kind() == ast.SelectKind {
 		return t.present(e.AsSelect().FieldName()), nil

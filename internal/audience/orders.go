@@ -117,7 +117,7 @@ func (s *statement) latestOrders(within v1alpha1.Duration, atLeast int32, most *
 
 // matchingOrders is the FROM and WHERE of the orders o that are in the window and fit the filter.
 func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.OrderFilter, path string) (string, error) {
-	where := []string{"orders o WHERE " + s.of("o")}
+	where := []string{"orders o WHERE " + s.ofCustomer()}
 	if within != "" {
 		d, err := duration(within, path+".within")
 		if err != nil {

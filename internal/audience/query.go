@@ -153,12 +153,12 @@ func (s *statement) id() string {
 	return s.customer("id")
 }
 
-// of begins the condition on a table, called alias, whose rows belong to customers.
-func (s *statement) of(alias string) string {
+// ofCustomer begins the condition on a table o whose rows belong to customers.
+func (s *statement) ofCustomer() string {
 	if s.each {
-		return alias + ".ns = $1 AND " + alias + ".customer_id = " + s.id()
+		return "o.ns = $1 AND o.customer_id = " + s.id()
 	}
-	return alias + ".ns = $1"
+	return "o.ns = $1"
 }
 
 // table names a subquery that is evaluated once.

@@ -81,7 +81,7 @@ func readThresholds(ctx context.Context, tx *store.Tx, ns string) (_ map[Cut]*th
 		if err := rows.Scan(&t.Measure, &best, &t.Share, &t.value, &t.better, &t.same, &t.buyers, &t.seq); err != nil {
 			return nil, err
 		}
-		t.Low = best == "low"
+		t.Low = best == Cut{Low: true}.best()
 		out[t.Cut] = &t
 	}
 	return out, rows.Err()
@@ -161,13 +161,9 @@ func (t *threshold) settle(ctx context.Context, tx *store.Tx, ns string) error {
 			return err
 		}
 	}
-	best := "high"
-	if t.Low {
-		best = "low"
-	}
 	_, err := tx.Exec(ctx, `INSERT INTO cuts (ns, measure, best, share, value, better, same, buyers, seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (ns, measure, best, share) DO UPDATE SET value = excluded.value, better = excluded.better, same = excluded.same,
-			buyers = excluded.buyers, seq = excluded.seq`, ns, t.Measure, best, t.Share, t.value, t.better, t.same, t.buyers, t.seq)
+			buyers = excluded.buyers, seq = excluded.seq`, ns, t.Measure, t.best(), t.Share, t.value, t.better, t.same, t.buyers, t.seq)
 	return err
 }
 

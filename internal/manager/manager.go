@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -270,10 +271,13 @@ func followerRunnable(mgr ctrl.Manager, follower *audience.Follower) manager.Run
 // isDeleted asks the API server itself.
 func isDeleted(ctx context.Context, mgr ctrl.Manager, o client.Object, namespace, name string) (bool, error) {
 	err := mgr.GetAPIReader().Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, o)
-	if client.IgnoreNotFound(err) != nil {
+	if apierrors.IsNotFound(err) {
+		return true, nil
+	}
+	if err != nil {
 		return false, fmt.Errorf("looking for what was deleted: %w", err)
 	}
-	return err != nil || !o.GetDeletionTimestamp().IsZero(), nil
+	return !o.GetDeletionTimestamp().IsZero(), nil
 }
 
 func probes(mgr ctrl.Manager, st *store.Store) error {

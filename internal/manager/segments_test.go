@@ -144,7 +144,8 @@ func TestManyIdleSegments(t *testing.T) {
 	for i := range 500 {
 		must(t, s.client.Create(t.Context(), &crm.Segment{
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: fmt.Sprintf("s%03d", i)},
-			Spec: crm.SegmentSpec{Match: crm.Match{All: []crm.NestedCondition{
+			// The most often that can be asked for: fifteen times the default.
+			Spec: crm.SegmentSpec{RefreshInterval: "1m", Match: crm.Match{All: []crm.NestedCondition{
 				{Condition: crm.Condition{LastOrder: &crm.AgeCondition{Within: crm.Duration(fmt.Sprintf("%dd", i+1))}}},
 				{Condition: crm.Condition{Event: &crm.EventCondition{Name: "Product Viewed", Within: "7d"}}},
 			}}},
@@ -165,7 +166,7 @@ func TestManyIdleSegments(t *testing.T) {
 	})
 	time.Sleep(3 * time.Second)
 	counted.drain()
-	const idle = 30 * time.Second
+	const idle = time.Minute
 	before := cpu(t)
 	time.Sleep(idle)
 	share := float64(cpu(t)-before) / float64(idle)
@@ -173,7 +174,7 @@ func TestManyIdleSegments(t *testing.T) {
 	if seen := counted.drain(); len(seen) > 0 {
 		t.Errorf("idle segments wrote to the API server: %v", seen)
 	}
-	if share > 0.2 {
+	if share > 0.5 {
 		t.Errorf("500 idle segments took %.0f %% of a core", 100*share)
 	}
 }

@@ -49,6 +49,9 @@ func touchedSince(t *testing.T, db *store.Store, seq int64) (out []told) {
 		x.before = fmt.Sprint(orders, spend, last)
 		out = append(out, x)
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return out
 }
 
