@@ -30,14 +30,20 @@ func (t *Tx) SyncEngagements(ctx context.Context, ns, kind string, messages []st
 	if len(messages) == 0 {
 		return nil
 	}
-	list, column := List(t.dialect, messages), kind+"_at"
+	among := t.dialect.AnyUUID(3)
+	return t.syncEngagements(ctx, ns, kind, "message_id "+among, "m.id "+among, List(t.dialect, messages))
+}
+
+// syncEngagements is SyncEngagements for the engagements and the messages that two conditions choose.
+func (t *Tx) syncEngagements(ctx context.Context, ns, kind, engagements, messages string, list any) error {
+	column := kind + "_at"
 	touch := func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		t.Touch(ns, id, TouchedEngagement)
 		return err
 	}
-	err := collect(ctx, t, touch, `DELETE FROM engagements WHERE ns = $1 AND kind = $2 AND message_id `+t.dialect.AnyUUID(3)+`
+	err := collect(ctx, t, touch, `DELETE FROM engagements WHERE ns = $1 AND kind = $2 AND `+engagements+`
 		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = engagements.message_id AND m.`+column+` IS NOT NULL)
 		RETURNING customer_id`, ns, kind, list)
 	if err != nil {
@@ -45,7 +51,7 @@ func (t *Tx) SyncEngagements(ctx context.Context, ns, kind string, messages []st
 	}
 	err = collect(ctx, t, touch, `INSERT INTO engagements (ns, message_id, kind, customer_id, at, scenario, channel)
 		SELECT m.ns, m.id, CAST($2 AS TEXT), m.customer_id, m.`+column+`, m.scenario, m.channel FROM messages m
-		WHERE m.ns = $1 AND m.id `+t.dialect.AnyUUID(3)+` AND m.`+column+` IS NOT NULL
+		WHERE m.ns = $1 AND `+messages+` AND m.`+column+` IS NOT NULL
 		ON CONFLICT (ns, message_id, kind) DO UPDATE SET at = excluded.at WHERE engagements.at <> excluded.at
 		RETURNING customer_id`, ns, kind, list)
 	if err != nil {

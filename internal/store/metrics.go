@@ -144,6 +144,9 @@ func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
 			if err := tx.rebuildReplenishments(ctx, ns, customers); err != nil {
 				return err
 			}
+			if err := tx.rebuildDerived(ctx, ns, customers); err != nil {
+				return err
+			}
 			if more = len(customers) == rebuildBatch; more {
 				after = customers[rebuildBatch-1]
 			}
@@ -157,7 +160,7 @@ func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
 }
 
 // CheckMetrics counts the customers of a shop whose metrics are not what their orders make, and the
-// predictions that are not. There are none.
+// predictions, engagements, wish lists and reaches that are not what they are made of. There are none.
 func (s *Store) CheckMetrics(ctx context.Context, ns string) (wrong int64, err error) {
 	const kept = `SELECT ns, customer_id, orders, spend, first_order_at, last_order_at, previous_order_at FROM metrics WHERE ns = $1`
 	computed := metricsOf("")
@@ -170,5 +173,9 @@ func (s *Store) CheckMetrics(ctx context.Context, ns string) (wrong int64, err e
 		return 0, fmt.Errorf("check metrics: %w", err)
 	}
 	predictions, err := s.checkReplenishments(ctx, ns)
-	return wrong + predictions, err
+	if err != nil {
+		return 0, err
+	}
+	derived, err := s.checkDerived(ctx, ns)
+	return wrong + predictions + derived, err
 }

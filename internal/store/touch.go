@@ -134,14 +134,3 @@ func touchedRows(ns string, seq int64, of map[string]*touch) iter.Seq[[]any] {
 		}
 	}
 }
-
-// ForgetTouched makes the segments of a shop look at everybody once: what was touched before is not
-// told. It is for changes that no list of customers describes.
-func (t *Tx) ForgetTouched(ctx context.Context, ns string) error {
-	_, err := t.Exec(ctx, `INSERT INTO feeds (ns, seq, complete_from) VALUES ($1, 1, 1)
-		ON CONFLICT (ns) DO UPDATE SET seq = feeds.seq + 1, complete_from = feeds.seq + 1`, ns)
-	if err != nil {
-		return fmt.Errorf("forget what was touched: %w", err)
-	}
-	return nil
-}
