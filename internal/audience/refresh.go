@@ -237,7 +237,7 @@ func (p *plan) finish(ctx context.Context, tx *store.Tx, next remembered, done c
 	if done.entered+done.exited > 0 {
 		next.Entered, next.Exited = done.entered, done.exited
 	}
-	if old.Mode == "" {
+	if old.Mode == "" || old.KeptSince.UnixMilli() == 0 { // or it was refreshed before this was kept
 		next.KeptSince = now.UTC()
 	}
 	changed := done.entered+done.exited > 0 || old.Mode == "" || old.SpecHash != next.SpecHash || old.Reach != next.Reach
