@@ -122,8 +122,7 @@ WHERE follows.changed_at < excluded.changed_at`, ns, f.user, state, f.at)
 				err = tx.Suppress(ctx, ns, store.ChannelLINE, f.user, reasonUnfollowed, now)
 			} else {
 				// Who can follow exists, whatever a push was told before. An operator's suppression stays.
-				_, err = exec(ctx, tx, `DELETE FROM suppressions
-WHERE ns = $1 AND channel = 'line' AND address = $2 AND reason IN ($3, $4)`, ns, f.user, reasonUnfollowed, channel.ReasonRecipientInvalid)
+				err = tx.Unsuppress(ctx, ns, store.ChannelLINE, f.user, reasonUnfollowed, channel.ReasonRecipientInvalid)
 			}
 			if err != nil {
 				return ref{}, fmt.Errorf("apply a follow: %w", err)

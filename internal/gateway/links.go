@@ -138,6 +138,11 @@ WHERE id = $1 AND clicked_at IS NULL`
 		if changed == 0 {
 			return ref{}, nil
 		}
+		for _, engagement := range []string{store.EngagementOpened, store.EngagementClicked} {
+			if err := tx.SyncEngagements(ctx, m.ns, engagement, []string{m.id}); err != nil {
+				return ref{}, err
+			}
+		}
 		return ref{m.ns, m.scenario}, nil
 	}
 }

@@ -173,6 +173,11 @@ func (c callback) mark(ctx context.Context, tx *store.Tx, m message, now time.Ti
 	if err != nil {
 		return false, fmt.Errorf("mark a message as %s: %w", c.kind(), err)
 	}
+	if marked > 0 {
+		if err := tx.SyncEngagements(ctx, m.ns, store.EngagementDelivered, []string{m.id}); err != nil {
+			return false, err
+		}
+	}
 	return healed+marked > 0, nil
 }
 

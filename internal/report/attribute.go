@@ -112,7 +112,7 @@ UPDATE enrolments AS e
 const creditQuery = `
 UPDATE messages AS m
    SET converted_at = w.converted_at
-  FROM (SELECT y.id,
+  FROM (SELECT y.id AS message,
                CASE WHEN y.id = (SELECT l.id FROM messages AS l
                                   WHERE l.ns = x.ns AND l.scenario = x.scenario AND l.epoch = x.epoch
                                     AND l.customer_id = x.customer_id AND l.entry = x.entry
@@ -123,7 +123,8 @@ UPDATE messages AS m
           JOIN messages AS y ON y.ns = x.ns AND y.scenario = x.scenario AND y.epoch = x.epoch
                             AND y.customer_id = x.customer_id AND y.entry = x.entry
          WHERE x.ns = $1 AND x.scenario = $2 AND x.epoch = $3 AND x.customer_id %s) AS w
- WHERE m.id = w.id AND m.converted_at IS DISTINCT FROM w.converted_at`
+ WHERE m.id = w.message AND m.converted_at IS DISTINCT FROM w.converted_at
+ RETURNING id`
 
 func (a *attribution) apply(ctx context.Context, customers []string) error {
 	among := a.st.Dialect().AnyText(4)
@@ -134,12 +135,12 @@ func (a *attribution) apply(ctx context.Context, customers []string) error {
 		if err != nil {
 			return fmt.Errorf("work out conversions: %w", err)
 		}
-		credited, err := exec(ctx, tx, fmt.Sprintf(creditQuery, among), a.ns, a.scenario, a.epoch, list)
+		credited, err := returned(ctx, tx, fmt.Sprintf(creditQuery, among), a.ns, a.scenario, a.epoch, list)
 		if err != nil {
 			return fmt.Errorf("credit conversions to messages: %w", err)
 		}
-		changed = converted + credited
-		return nil
+		changed = converted + int64(len(credited))
+		return tx.SyncEngagements(ctx, a.ns, store.EngagementConverted, credited)
 	}); err != nil {
 		return err
 	}
@@ -153,4 +154,21 @@ func exec(ctx context.Context, tx *store.Tx, query string, args ...any) (changed
 		return 0, err
 	}
 	return res.RowsAffected()
+}
+
+// returned is the ids that a statement returns.
+func returned(ctx context.Context, tx *store.Tx, query string, args ...any) (ids []string, err error) {
+	rows, err := tx.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
 }

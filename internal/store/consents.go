@@ -76,7 +76,10 @@ func (s *Store) SetConsent(ctx context.Context, ns, customer, channel, state, so
 			ON CONFLICT (ns, customer_id, channel) DO UPDATE SET state = excluded.state, source = excluded.source, changed_at = excluded.changed_at
 			WHERE consents.changed_at <= excluded.changed_at AND (consents.state <> excluded.state OR consents.source <> excluded.source)`,
 			ns, customer, channel, state, source, Millis(at))
-		return err
+		if err != nil {
+			return err
+		}
+		return tx.updateReachOf(ctx, ns, []string{customer})
 	})
 	if err != nil {
 		return fmt.Errorf("set a consent: %w", err)
@@ -101,5 +104,5 @@ func (t *Tx) Suppress(ctx context.Context, ns, channel, address, reason string, 
 	if err != nil {
 		return fmt.Errorf("suppress an address: %w", err)
 	}
-	return nil
+	return t.updateReach(ctx, ns, addressColumns[channel]+" = $2", normal)
 }

@@ -51,7 +51,7 @@ func (t *Tx) UpsertCustomers(ctx context.Context, ns string, customers []Custome
 		return Counts{}, err
 	}
 	m.counts.consentsChanged(m, consents)
-	return m.counts, nil
+	return m.counts, t.touchCustomers(ctx, ns, m, consents)
 }
 
 // consentsChanged counts as changed the customers of whom nothing but a consent has.
@@ -136,6 +136,19 @@ func attributesText(attributes map[string]json.RawMessage) string {
 	return string(text)
 }
 
+// touchCustomers tells of the customers that a batch changed, and works out who can be reached.
+func (t *Tx) touchCustomers(ctx context.Context, ns string, customers merged[customerRow], consents merged[consentRow]) error {
+	var reach []string
+	for _, row := range slices.Concat(customers.added, customers.changed) {
+		t.Touch(ns, row.id, TouchedCustomer)
+		reach = append(reach, row.id)
+	}
+	for _, row := range slices.Concat(consents.added, consents.changed) {
+		reach = append(reach, row.customer)
+	}
+	return t.updateReachOf(ctx, ns, distinct(reach))
+}
+
 // ensureCustomers makes a row for each customer who has none: facts may come in any order.
 func (t *Tx) ensureCustomers(ctx context.Context, ns string, ids []string, lock string, now time.Time) error {
 	known := make(map[string]bool, len(ids))
@@ -152,6 +165,7 @@ func (t *Tx) ensureCustomers(ctx context.Context, ns string, ids []string, lock 
 	for _, id := range ids {
 		if !known[id] {
 			m.added = append(m.added, id)
+			t.Touch(ns, id, TouchedCustomer)
 		}
 	}
 	return write(ctx, t, "customers", customerColumns, 2, m, func(id string, row []any) []any {

@@ -8,20 +8,67 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
 var eventColumns = []string{"ns", "id", "customer_id", "name", "occurred_at", "properties", "received_at"}
 
-// UpsertEvents adds events or replaces those with the same id. now is the business time.
+// UpsertEvents adds events or replaces those with the same id, and brings the wish lists that they
+// are about up to date. now is the business time.
 func (t *Tx) UpsertEvents(ctx context.Context, ns string, events []Event, now time.Time) (Counts, error) {
 	ids, customers := make([]string, len(events)), make([]string, len(events))
 	for i := range events {
 		ids[i], customers[i] = events[i].ID, events[i].CustomerID
 	}
+	stored, err := t.readEvents(ctx, ns, distinct(ids), "")
+	if err != nil {
+		return Counts{}, err
+	}
+	// Whoever writes a wish list holds its customer's row, in this order, so that it misses no event.
+	if err := t.ensureCustomers(ctx, ns, wishers(events, stored), t.dialect.ForUpdate(), now); err != nil {
+		return Counts{}, err
+	}
 	if err := t.ensureCustomers(ctx, ns, distinct(customers), "", now); err != nil {
 		return Counts{}, err
 	}
+	if len(stored) > 0 {
+		if stored, err = t.readEvents(ctx, ns, ids, t.dialect.ForUpdate()); err != nil {
+			return Counts{}, err
+		}
+	}
+	m := merge(events, func(e *Event) string { return e.ID }, stored,
+		func(_ Event, e *Event) Event { return *e }, sameEvent)
+	for _, e := range slices.Concat(m.added, m.changed) {
+		t.Touch(ns, e.CustomerID, TouchedEvent(e.Name))
+		if old, known := stored[e.ID]; known {
+			t.Touch(ns, old.CustomerID, TouchedEvent(old.Name))
+		}
+	}
+	err = write(ctx, t, "events", eventColumns, 2, m, func(e Event, row []any) []any {
+		return append(row, ns, e.ID, e.CustomerID, e.Name, Millis(e.OccurredAt), string(e.Properties), Millis(now))
+	})
+	if err != nil {
+		return Counts{}, err
+	}
+	return m.counts, t.updateFavourites(ctx, ns, wishers(slices.Concat(m.added, m.changed), stored))
+}
+
+// wishers are the customers whose wish lists events are about, and were about as they are stored.
+func wishers(events []Event, stored map[string]Event) []string {
+	var customers []string
+	for i := range events {
+		if isWish(events[i].Name) {
+			customers = append(customers, events[i].CustomerID)
+		}
+		if old, known := stored[events[i].ID]; known && isWish(old.Name) {
+			customers = append(customers, old.CustomerID)
+		}
+	}
+	return distinct(customers)
+}
+
+func (t *Tx) readEvents(ctx context.Context, ns string, ids []string, lock string) (map[string]Event, error) {
 	stored := make(map[string]Event)
 	err := collect(ctx, t, func(rows *sql.Rows) error {
 		var e Event
@@ -35,15 +82,11 @@ func (t *Tx) UpsertEvents(ctx context.Context, ns string, events []Event, now ti
 		stored[e.ID] = e
 		return err
 	}, `SELECT id, customer_id, name, occurred_at, properties FROM events
-		WHERE ns = $1 AND id `+t.dialect.AnyText(2)+` ORDER BY id`+t.dialect.ForUpdate(), ns, List(t.dialect, distinct(ids)))
+		WHERE ns = $1 AND id `+t.dialect.AnyText(2)+` ORDER BY id`+lock, ns, List(t.dialect, ids))
 	if err != nil {
-		return Counts{}, fmt.Errorf("read events: %w", err)
+		return nil, fmt.Errorf("read events: %w", err)
 	}
-	m := merge(events, func(e *Event) string { return e.ID }, stored,
-		func(_ Event, e *Event) Event { return *e }, sameEvent)
-	return m.counts, write(ctx, t, "events", eventColumns, 2, m, func(e Event, row []any) []any {
-		return append(row, ns, e.ID, e.CustomerID, e.Name, Millis(e.OccurredAt), string(e.Properties), Millis(now))
-	})
+	return stored, nil
 }
 
 func sameEvent(a, b Event) bool {

@@ -31,7 +31,11 @@ func (t *Tx) refreshMetrics(ctx context.Context, ns string, customers []string) 
 		return nil
 	}
 	list := List(t.dialect, customers)
-	_, err := t.Exec(ctx, `INSERT INTO metrics (ns, customer_id, orders, spend, first_order_at, last_order_at, previous_order_at)
+	before, err := t.readMetrics(ctx, ns, customers)
+	if err != nil {
+		return err
+	}
+	_, err = t.Exec(ctx, `INSERT INTO metrics (ns, customer_id, orders, spend, first_order_at, last_order_at, previous_order_at)
 		`+metricsOf(" AND customer_id "+t.dialect.AnyText(2))+`
 		ON CONFLICT (ns, customer_id) DO UPDATE SET orders = excluded.orders, spend = excluded.spend,
 			first_order_at = excluded.first_order_at, last_order_at = excluded.last_order_at, previous_order_at = excluded.previous_order_at`,
@@ -44,7 +48,25 @@ func (t *Tx) refreshMetrics(ctx context.Context, ns string, customers []string) 
 	if err != nil {
 		return fmt.Errorf("delete metrics: %w", err)
 	}
+	for _, id := range customers {
+		t.touchOrders(ns, before[id], id)
+	}
 	return nil
+}
+
+func (t *Tx) readMetrics(ctx context.Context, ns string, customers []string) (map[string]metricsRow, error) {
+	stored := make(map[string]metricsRow)
+	err := collect(ctx, t, func(rows *sql.Rows) error {
+		var r metricsRow
+		err := rows.Scan(&r.customer, &r.orders, &r.spend, &r.first, &r.last, &r.previous)
+		stored[r.customer] = r
+		return err
+	}, `SELECT customer_id, orders, spend, first_order_at, last_order_at, previous_order_at FROM metrics
+		WHERE ns = $1 AND customer_id `+t.dialect.AnyText(2), ns, List(t.dialect, customers))
+	if err != nil {
+		return nil, fmt.Errorf("read metrics: %w", err)
+	}
+	return stored, nil
 }
 
 type metricsRow struct {
@@ -64,16 +86,12 @@ func (t *Tx) addToMetrics(ctx context.Context, ns string, orders []orderRow) err
 	for i := range orders {
 		customers[i] = orders[i].customer
 	}
-	stored := make(map[string]metricsRow)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
-		var r metricsRow
-		err := rows.Scan(&r.customer, &r.orders, &r.spend, &r.first, &r.last, &r.previous)
-		stored[r.customer] = r
-		return err
-	}, `SELECT customer_id, orders, spend, first_order_at, last_order_at, previous_order_at FROM metrics
-		WHERE ns = $1 AND customer_id `+t.dialect.AnyText(2), ns, List(t.dialect, distinct(customers)))
+	stored, err := t.readMetrics(ctx, ns, distinct(customers))
 	if err != nil {
-		return fmt.Errorf("read metrics: %w", err)
+		return err
+	}
+	for i := range orders {
+		t.touchOrders(ns, stored[orders[i].customer], orders[i].customer)
 	}
 	m := merge(orders, func(o *orderRow) string { return o.customer }, stored, metricsRow.plus, func(a, b metricsRow) bool { return a == b })
 	return write(ctx, t, "metrics", metricsColumns, 2, m, func(r metricsRow, row []any) []any {

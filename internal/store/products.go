@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -39,7 +40,33 @@ func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, 
 		}
 		return row
 	}, func(a, b Product) bool { return a == b })
+	if err := t.touchFavouring(ctx, ns, m, stored); err != nil {
+		return Counts{}, err
+	}
 	return m.counts, write(ctx, t, "products", productColumns, 2, m, func(p Product, row []any) []any {
 		return append(row, ns, p.ID, p.Name.column(), p.Category.column(), priceColumn(p.Price), p.Stock.column(), p.URL.column(), p.ImageURL.column(), Millis(now))
 	})
+}
+
+// touchFavouring tells of the customers on whose wish lists are products of which the category changed.
+func (t *Tx) touchFavouring(ctx context.Context, ns string, m merged[Product], stored map[string]Product) error {
+	var moved []string
+	for _, p := range slices.Concat(m.added, m.changed) {
+		if old := stored[p.ID]; old.Category.or(None[string]()) != p.Category {
+			moved = append(moved, p.ID)
+		}
+	}
+	if len(moved) == 0 {
+		return nil
+	}
+	err := collect(ctx, t, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		t.Touch(ns, id, TouchedFavourite)
+		return err
+	}, `SELECT DISTINCT customer_id FROM favourites WHERE ns = $1 AND product_id `+t.dialect.AnyText(2), ns, List(t.dialect, moved))
+	if err != nil {
+		return fmt.Errorf("find who favours products: %w", err)
+	}
+	return nil
 }

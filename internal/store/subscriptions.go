@@ -7,6 +7,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -46,6 +47,13 @@ func (t *Tx) UpsertSubscriptions(ctx context.Context, ns string, subscriptions [
 			deliversAt:  millisField(s.NextDelivery).or(old.deliversAt),
 		}
 	}, func(a, b subscriptionRow) bool { return a == b })
+	for _, r := range slices.Concat(m.added, m.changed) {
+		t.Touch(ns, r.customer, TouchedSubscription)
+		// A subscription that moved was somebody else's.
+		if old, known := stored[r.id]; known && old.customer != r.customer {
+			t.Touch(ns, old.customer, TouchedSubscription)
+		}
+	}
 	return m.counts, write(ctx, t, "subscriptions", subscriptionColumns, 2, m, func(r subscriptionRow, row []any) []any {
 		return append(row, ns, r.id, r.customer, r.plan.column(), r.status, r.startedAt.column(), r.cancelledAt.column(), r.deliversAt.column(), Millis(now))
 	})

@@ -17,6 +17,7 @@ type Tx struct {
 	dialect Dialect
 	conn    *sql.Conn
 	tx      *sql.Tx
+	touched touches
 }
 
 // txAttempts bounds the repetition of a transaction that lost against another one.
@@ -65,7 +66,11 @@ func (s *Store) inTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, f fun
 	}
 	// After a commit this does nothing; after an error or a panic in f it leaves nothing locked.
 	defer func() { _ = tx.Rollback() }()
-	if err := f(&Tx{dialect: s.dialect, conn: conn, tx: tx}); err != nil {
+	t := &Tx{dialect: s.dialect, conn: conn, tx: tx}
+	if err := f(t); err != nil {
+		return err
+	}
+	if err := t.writeTouches(ctx); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {
@@ -101,4 +106,22 @@ func (t *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, e
 // Prepare readies a statement that runs many times in this transaction. Close it.
 func (t *Tx) Prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	return t.tx.PrepareContext(ctx, t.dialect.rewrite(query))
+}
+
+// Savepoint runs f, and undoes what f did when it returns an error; the transaction goes on. On an
+// error that is about the transaction, such as a deadlock, it does not.
+func (t *Tx) Savepoint(ctx context.Context, f func() error) error {
+	if _, err := t.tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
+		return fmt.Errorf("begin a part of a transaction: %w", err)
+	}
+	err := f()
+	end := "RELEASE SAVEPOINT part"
+	if err != nil {
+		end = "ROLLBACK TO SAVEPOINT part"
+	}
+	// Not with ctx: it may be what ended f.
+	if _, endErr := t.tx.ExecContext(context.WithoutCancel(ctx), end); endErr != nil {
+		return errors.Join(err, fmt.Errorf("end a part of a transaction: %w", endErr))
+	}
+	return err
 }
