@@ -124,11 +124,13 @@ func drain(ctx context.Context, tx *store.Tx, query string, args ...any) (err er
 	return rows.Err()
 }
 
-var errUndo = errors.New("only measured")
-
-// run writes the churn, or undoes it at the end of each transaction, and tells how long that took.
-func (c *churn) run(ctx context.Context, db *store.Store, in ingest, commit bool) (time.Duration, error) {
+// run writes the churn, and tells how long that took. Only measured, each transaction is undone.
+func (c *churn) run(ctx context.Context, db *store.Store, in ingest, only bool) (time.Duration, error) {
 	now := today.Add(c.later)
+	write := commit
+	if only {
+		write = undo
+	}
 	var took time.Duration
 	for from := 0; from < c.size(); from += ingestBatch {
 		to := min(from+ingestBatch, c.size())
@@ -136,22 +138,52 @@ func (c *churn) run(ctx context.Context, db *store.Store, in ingest, commit bool
 		for n := from; n < to; n++ {
 			orders, events = append(orders, orderFact(c.order(n))), append(events, eventFact(c.event(n)))
 		}
-		for _, write := range []func(*store.Tx) error{
+		for _, facts := range []func(*store.Tx) error{
 			func(tx *store.Tx) error { return in.orders(ctx, tx, orders, now) },
 			func(tx *store.Tx) error { return in.events(ctx, tx, events, now) },
 		} {
-			began := time.Now()
-			err := db.Tx(ctx, func(tx *store.Tx) error {
-				if err := write(tx); err != nil || commit {
-					return err
-				}
-				return errUndo
-			})
-			took += time.Since(began)
-			if err != nil && !errors.Is(err, errUndo) {
+			d, err := write(ctx, db, facts)
+			if err != nil {
 				return 0, fmt.Errorf("ingest: %w", err)
 			}
+			took += d
 		}
+	}
+	return took, nil
+}
+
+func commit(ctx context.Context, db *store.Store, write func(*store.Tx) error) (time.Duration, error) {
+	began := time.Now()
+	err := db.Tx(ctx, write)
+	return time.Since(began), err
+}
+
+// undo lets a transaction write, to the last of what the store adds at its end, and fail then: at the
+// commit, for a row that refers to another which is not there.
+func undo(ctx context.Context, db *store.Store, write func(*store.Tx) error) (time.Duration, error) {
+	var began time.Time
+	written := false
+	err := db.Tx(ctx, func(tx *store.Tx) error {
+		for _, statement := range []string{
+			`CREATE TEMP TABLE undo (id INTEGER PRIMARY KEY)`,
+			`CREATE TEMP TABLE undone (id INTEGER REFERENCES undo (id) DEFERRABLE INITIALLY DEFERRED)`,
+			`INSERT INTO undone (id) VALUES (1)`,
+		} {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return err
+			}
+		}
+		began = time.Now()
+		err := write(tx)
+		written = err == nil
+		return err
+	})
+	took := time.Since(began)
+	if err == nil {
+		return 0, errors.New("a transaction was committed that should have failed")
+	}
+	if !written {
+		return 0, err
 	}
 	return took, nil
 }

@@ -6,6 +6,8 @@ package main
 import (
 	"fmt"
 	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 // The names of events, as the tracking protocol's e-commerce events have them.
@@ -14,8 +16,8 @@ const (
 	searched   = "Products Searched"
 	added      = "Product Added"
 	checkout   = "Checkout Started"
-	wished     = "Product Added to Wishlist"
-	unwished   = "Product Removed from Wishlist"
+	wished     = store.EventWished
+	unwished   = store.EventUnwished
 	clicked    = "Campaign Clicked"
 	wishlistIn = 25 // one event in so many adds to a wish list
 )

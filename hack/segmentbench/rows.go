@@ -24,7 +24,7 @@ func (s *shop) tables() []table {
 	columns := func(names string) []string { return strings.Fields(names) }
 	return []table{
 		{"products", columns("ns id name category price stock updated_at"), productCount, productRow},
-		{"customers", columns("ns id email phone line_user_id attributes created_at updated_at"), s.customers, customerRow},
+		{"customers", columns("ns id email phone line_user_id attributes reach created_at updated_at"), s.customers, customerRow},
 		{"consents", columns("ns customer_id channel state source changed_at"), s.customers, consentRows},
 		{"suppressions", columns("ns channel address reason created_at"), s.customers, suppressionRow},
 		{"subscriptions", columns("ns id customer_id plan status started_at cancelled_at next_delivery_at updated_at"), s.customers, subscriptionRow},
@@ -76,31 +76,50 @@ func customerRow(m *maker, n int, yield func(...any)) {
 	if gender := d.pick(genders); gender != "" {
 		attributes = append(attributes, fmt.Sprintf(`"gender":"%s"`, gender))
 	}
-	yield(namespace, customerID(n), mail, phone, line, "{"+strings.Join(attributes, ",")+"}", store.Millis(from), store.Millis(from))
+	yield(namespace, customerID(n), mail, phone, line, "{"+strings.Join(attributes, ",")+"}",
+		m.reach(n, mail != nil && !suppressed(n), line != nil, phone != nil), store.Millis(from), store.Millis(from))
 }
 
-// consentRows are those of a customer, in the order of the channels' names.
-func consentRows(m *maker, n int, yield func(...any)) {
-	from, _ := m.life(m.lives, n)
+// reach has the bits of the channels that reach a customer, where an address of theirs can be used.
+func (m *maker) reach(n int, mail, line, phone bool) (bits int64) {
+	usable := map[string]bool{store.ChannelEmail: mail, store.ChannelLINE: line, store.ChannelSMS: phone}
+	m.consents(n, func(channel, state string) {
+		if state == store.ConsentGranted && usable[channel] {
+			bits |= store.ReachBit(channel)
+		}
+	})
+	return bits
+}
+
+// consents tells what a customer said, in the order of the channels' names.
+func (m *maker) consents(n int, tell func(channel, state string)) {
 	d := m.d.of(ofConsent, n)
 	for _, channel := range []struct {
 		name            string
 		asked, withdraw int
 	}{{store.ChannelEmail, 80, 12}, {store.ChannelLINE, 45, 8}, {store.ChannelSMS, 25, 20}} {
-		if !d.percent(channel.asked) {
-			continue
-		}
 		state := store.ConsentGranted
-		if d.percent(channel.withdraw) {
+		if asked, withdrawn := d.percent(channel.asked), d.percent(channel.withdraw); !asked {
+			continue
+		} else if withdrawn {
 			state = store.ConsentWithdrawn
 		}
-		yield(namespace, customerID(n), channel.name, state, "import", store.Millis(from))
+		tell(channel.name, state)
 	}
 }
 
-// suppressionRow is that of one mail address in eighty.
+func consentRows(m *maker, n int, yield func(...any)) {
+	from, _ := m.life(m.lives, n)
+	m.consents(n, func(channel, state string) {
+		yield(namespace, customerID(n), channel, state, "import", store.Millis(from))
+	})
+}
+
+// suppressed is so of one mail address in eighty.
+func suppressed(n int) bool { return mix(uint64(n))%80 == 0 }
+
 func suppressionRow(_ *maker, n int, yield func(...any)) {
-	if mix(uint64(n))%80 == 0 {
+	if suppressed(n) {
 		yield(namespace, store.ChannelEmail, email(n), "bounced", store.Millis(today.Add(-history/2)))
 	}
 }
