@@ -21,13 +21,17 @@ var (
 		Name: "kaeru_segment_refresh_seconds", Help: "How long refreshes of segments took, by mode.",
 		Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 	}, []string{"mode"})
+	segmentDrift = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "kaeru_segment_drift_total", Help: "Customers whom a look at everybody found on the wrong side of a segment. Anything but 0 is a defect.",
+	}, []string{"namespace", "segment"})
 )
 
 func init() {
-	metrics.Registry.MustRegister(segmentMembers, segmentRefreshed, segmentDuration)
+	metrics.Registry.MustRegister(segmentMembers, segmentRefreshed, segmentDuration, segmentDrift)
 }
 
-func observeRefresh(namespace, name string, s audience.State) {
+func observeRefresh(namespace, name string, s audience.Result) {
+	segmentDrift.WithLabelValues(namespace, name).Add(float64(s.Drift))
 	segmentMembers.WithLabelValues(namespace, name).Set(float64(s.Members))
 	segmentRefreshed.WithLabelValues(namespace, name).Set(float64(s.RefreshedAt.Unix()))
 	segmentDuration.WithLabelValues(s.Mode).Observe(s.Duration.Seconds())

@@ -108,12 +108,13 @@ func nonEmpty(name string) []string {
 	return []string{name}
 }
 
-// SetupWithManager watches Segments and what they refer to.
-func (r *SegmentReconciler) SetupWithManager(mgr ctrl.Manager) error {
+// SetupWithManager watches Segments and what they refer to, and hears of what facts changed.
+func (r *SegmentReconciler) SetupWithManager(mgr ctrl.Manager, nudges *Nudges) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("segment").
 		For(&crm.Segment{}, builder.WithPredicates(specOrRequest)).
 		Watches(&crm.Segment{}, referrers(mgr.GetClient(), &crm.SegmentList{}, indexSegment)).
 		WatchesMetadata(&corev1.ConfigMap{}, r.shop(), builder.WithPredicates(named(crm.ShopConfigMap))).
+		WatchesRawSource(nudges.source()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
 		Complete(r)
 }

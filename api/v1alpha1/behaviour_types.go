@@ -130,6 +130,9 @@ type SubscriptionCondition struct {
 // +kubebuilder:validation:Enum=Active;Paused;Cancelled;None
 type SubscriptionStatus string
 
+// SubscriptionNone is no subscription at all.
+const SubscriptionNone SubscriptionStatus = "None"
+
 // ReachableCondition asks whether a message can be sent.
 type ReachableCondition struct {
 	// channels asked for.

@@ -27,7 +27,7 @@ var built = map[reflect.Type]string{
 	reflect.TypeFor[SegmentSpec]():        "description refreshInterval suspend match",
 	reflect.TypeFor[Match]():              "all any none",
 	reflect.TypeFor[NestedCondition]():    "anyOf allOf",
-	reflect.TypeFor[Condition]():          "attribute orders spend firstOrder lastOrder lifecycle reachable segment",
+	reflect.TypeFor[Condition]():          "attribute orders spend firstOrder lastOrder event lifecycle rfm subscription reachable engagement favourite segment",
 	reflect.TypeFor[AttributeCondition](): "name in notIn atLeast atMost before after presence anniversaryWithin",
 	reflect.TypeFor[Count]():              "exactly atLeast atMost",
 	reflect.TypeFor[OrdersCondition]():    "within where",
@@ -36,6 +36,14 @@ var built = map[reflect.Type]string{
 	reflect.TypeFor[AgeCondition]():       "within olderThan",
 	reflect.TypeFor[LifecycleCondition](): "in dormantAfter",
 	reflect.TypeFor[ReachableCondition](): "channels mode",
+
+	reflect.TypeFor[EventCondition]():        "name within where notFollowedBy",
+	reflect.TypeFor[FollowUp]():              "name within",
+	reflect.TypeFor[RFMCondition]():          "recency frequency monetary",
+	reflect.TypeFor[QuintileRange]():         "atLeast atMost",
+	reflect.TypeFor[SubscriptionCondition](): "status plan cancelledWithin nextDeliveryWithin",
+	reflect.TypeFor[EngagementCondition]():   "kind scenario channel within",
+	reflect.TypeFor[FavouriteCondition]():    "product category within",
 
 	reflect.TypeFor[ScenarioSpec]():    "description suspend epoch segmentRef trigger reentry goal exitOn dispatch steps",
 	reflect.TypeFor[Trigger]():         "schedule",

@@ -22,6 +22,7 @@ func (s *statement) attribute(c *v1alpha1.AttributeCondition, path string) (pred
 	if strings.ContainsAny(c.Name, `"\`) {
 		return predicate{}, &Invalid{path + ".name", `no attribute's name has a " or a \: remove it`}
 	}
+	s.kinds |= store.TouchedCustomer
 	text := s.attributeText(c.Name)
 	switch {
 	case len(c.In) > 0:

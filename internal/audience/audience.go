@@ -11,13 +11,8 @@
 package audience
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"time"
 
-	"github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -63,18 +58,3 @@ type Invalid struct {
 }
 
 func (e *Invalid) Error() string { return e.Path + ": " + e.Reason }
-
-// SpecHash tells two matches apart, and the defaults of the shop that they depend on. The
-// description and the interval change nothing about who belongs to a segment.
-func SpecHash(spec *v1alpha1.SegmentSpec, shop Shop) (string, error) {
-	text, err := json.Marshal(struct {
-		Match        v1alpha1.Match
-		Zone         string
-		DormantAfter time.Duration
-	}{spec.Match, shop.zone().String(), shop.DormantAfter})
-	if err != nil {
-		return "", fmt.Errorf("hash the spec of a segment: %w", err)
-	}
-	sum := sha256.Sum256(text)
-	return hex.EncodeToString(sum[:8]), nil
-}

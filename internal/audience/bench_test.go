@@ -133,7 +133,7 @@ func benchmarkSegment(b *testing.B, db *store.Store, text, hand string, ago []in
 	compiled, written := time.Hour, time.Hour
 	var found int64
 	for b.Loop() {
-		compiled = min(compiled, timed(query.SQL, query.Args(benchmarkNow)...))
+		compiled = min(compiled, timed(query.SQL, query.Args(benchmarkNow, nil)...))
 		if found = members; hand == "" {
 			continue
 		}

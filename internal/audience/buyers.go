@@ -54,7 +54,7 @@ func conditionNeedsOrder(c *v1alpha1.Condition, holds bool) bool {
 		}
 		limits, err := spendLimits(c.Spend, "")
 		return err == nil && limits.contain(0) != holds
-	case c.FirstOrder != nil, c.LastOrder != nil:
+	case c.FirstOrder != nil, c.LastOrder != nil, c.RFM != nil:
 		return holds
 	case c.Lifecycle != nil:
 		prospect := false

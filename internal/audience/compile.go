@@ -8,23 +8,50 @@ import (
 	"strings"
 
 	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 // Compile makes a statement of a match. The error is an Unsupported or an Invalid.
 func Compile(match v1alpha1.Match, env Env) (*Query, error) {
+	if len(match.All)+len(match.Any)+len(match.None) == 0 {
+		return nil, &Invalid{"spec.match", "give at least one of all, any, none"}
+	}
 	s := &statement{env: env, bound: make(map[any]int), buyersOnly: needsOrder(match)}
 	s.text(env.Namespace) // $1
 	first, err := s.startFrom(match)
 	if err != nil {
 		return nil, err
 	}
+	where, err := s.match(match, first)
+	if err != nil {
+		return nil, err
+	}
+	query, base := s.sql(where)
+	q := &Query{
+		SQL: query, BaseSQL: base, args: s.args, Cuts: compact(s.cuts), Tracked: compact(s.tracked),
+		kinds: s.kinds | store.TouchedReach, slices: compact(s.slices), whole: s.whole, days: compact(s.days), zone: env.Shop.zone(),
+	}
+	if !s.buyersOnly {
+		q.kinds |= store.TouchedNew
+	}
+	if q.whole {
+		return q, nil
+	}
+	each := &statement{env: env, bound: make(map[any]int), each: true}
+	each.text(env.Namespace)
+	if where, err = each.match(match, -1); err != nil {
+		return nil, err
+	}
+	q.each, q.eachArgs = strings.Join(where, "\n    AND "), each.args
+	return q, nil
+}
+
+// match is the conditions that hold together, without the one of all that the statement starts from.
+func (s *statement) match(match v1alpha1.Match, without int) ([]string, error) {
 	const path = "spec.match"
 	var where []string
-	if len(match.All)+len(match.Any)+len(match.None) == 0 {
-		return nil, &Invalid{path, "give at least one of all, any, none"}
-	}
 	for i := range match.All {
-		if i == first {
+		if i == without {
 			continue
 		}
 		p, err := s.nested(&match.All[i], fmt.Sprintf("%s.all[%d]", path, i))
@@ -51,8 +78,7 @@ func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 		}
 		where = append(where, p.fails)
 	}
-	query, base := s.sql(where)
-	return &Query{SQL: query, BaseSQL: base, args: s.args}, nil
+	return where, nil
 }
 
 // startFrom makes the set of the first condition of all that is one, and gives its index; -1 where there is none.
@@ -74,12 +100,21 @@ func (s *statement) startFrom(match v1alpha1.Match) (int, error) {
 	return -1, nil
 }
 
+// membershipIn is a condition that is about other tables than the customer's own rows.
 func (s *statement) membershipIn(c *v1alpha1.Condition, path string) (membershipIn, error) {
 	switch {
 	case c.Orders != nil:
 		return s.ordersIn(c.Orders, path+".orders")
 	case c.Spend != nil:
 		return s.spendIn(c.Spend, path+".spend")
+	case c.Event != nil:
+		return s.eventsIn(c.Event, path+".event")
+	case c.Engagement != nil:
+		return s.engagementsIn(c.Engagement, path+".engagement")
+	case c.Replenishment != nil:
+		return s.replenishmentIn(c.Replenishment, path+".replenishment")
+	case c.Favourite != nil:
+		return s.favouritesIn(c.Favourite, path+".favourite")
 	case c.Segment != nil:
 		return s.segmentIn(c.Segment), nil
 	}
@@ -160,11 +195,29 @@ func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, er
 		return s.lifecycle(c.Lifecycle, path+".lifecycle")
 	case c.Reachable != nil:
 		return s.reachable(c.Reachable, path+".reachable")
-	case c.Segment != nil:
-		return s.member(s.segmentIn(c.Segment)), nil
+	case c.RFM != nil:
+		return s.rfm(c.RFM, path+".rfm")
+	case c.Subscription != nil:
+		return s.subscription(c.Subscription, path+".subscription")
+	case c.Expression != "":
+		// What it reads of the customer is not told apart, nor when time would make a difference.
+		s.kinds |= store.TouchedOrders | store.TouchedCustomer
+		p, usesNow, err := s.expression(c.Expression, path+".expression")
+		s.whole = s.whole || usesNow
+		return p, err
 	}
-	if name := later(c); name != "" {
-		return predicate{}, &Unsupported{path + "." + name}
+	m, err := s.membershipIn(c, path)
+	if err != nil {
+		return predicate{}, err
+	}
+	if m.query != "" {
+		return s.member(m), nil
+	}
+	switch {
+	case m.everybody:
+		return always, nil
+	case later(c) != "":
+		return predicate{}, &Unsupported{path + "." + later(c)}
 	}
 	return predicate{}, &Invalid{path, "set one condition"}
 }
@@ -172,20 +225,8 @@ func (s *statement) condition(c *v1alpha1.Condition, path string) (predicate, er
 // later names a condition that is in the API and not built yet.
 func later(c *v1alpha1.Condition) string {
 	switch {
-	case c.Event != nil:
-		return "event"
-	case c.RFM != nil:
-		return "rfm"
-	case c.Subscription != nil:
-		return "subscription"
-	case c.Engagement != nil:
-		return "engagement"
 	case c.Replenishment != nil:
 		return "replenishment"
-	case c.Favourite != nil:
-		return "favourite"
-	case c.Expression != "":
-		return "expression"
 	}
 	return ""
 }

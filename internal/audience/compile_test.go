@@ -50,7 +50,7 @@ func TestGolden(t *testing.T) {
 				}
 				var got strings.Builder
 				got.WriteString(query.SQL + "\n\n" + query.BaseSQL + "\n\n")
-				for i, arg := range query.Args(edgesNow) {
+				for i, arg := range query.Args(edgesNow, nil) {
 					fmt.Fprintf(&got, "-- $%d: %T %v\n", i+1, arg, arg)
 				}
 				if *update {
@@ -108,13 +108,12 @@ func TestCompileErrors(t *testing.T) {
 		unsupported string
 		invalid     string
 	}{
-		"rfm":           {parseMatch(t, `all: [{orders: {}}, {rfm: {recency: {atLeast: 4}}}]`), "spec.match.all[1].rfm", ""},
-		"event":         {parseMatch(t, `none: [{allOf: [{event: {name: Viewed}}]}]`), "spec.match.none[0].allOf[0].event", ""},
-		"subscription":  {condition(v1alpha1.Condition{Subscription: &v1alpha1.SubscriptionCondition{}}), "spec.match.any[0].anyOf[1].subscription", ""},
-		"engagement":    {condition(v1alpha1.Condition{Engagement: &v1alpha1.EngagementCondition{}}), "spec.match.any[0].anyOf[1].engagement", ""},
 		"replenishment": {condition(v1alpha1.Condition{Replenishment: &v1alpha1.ReplenishmentCondition{}}), "spec.match.any[0].anyOf[1].replenishment", ""},
-		"favourite":     {condition(v1alpha1.Condition{Favourite: &v1alpha1.FavouriteCondition{}}), "spec.match.any[0].anyOf[1].favourite", ""},
-		"expression":    {condition(v1alpha1.Condition{Expression: "true"}), "spec.match.any[0].anyOf[1].expression", ""},
+		"event range":   {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{Name: "Viewed", Count: v1alpha1.Count{AtLeast: &two, AtMost: &one}}}), "", "spec.match.any[0].anyOf[1].event: atLeast must not be above atMost"},
+		"event window":  {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{Name: "Viewed", Within: "soon"}}), "", "spec.match.any[0].anyOf[1].event.within: duration \"soon\": write a number and a unit (s, m, h, d, w), such as 90m or 30d"},
+		"event name":    {condition(v1alpha1.Condition{Event: &v1alpha1.EventCondition{}}), "", "spec.match.any[0].anyOf[1].event.name: name the event"},
+		"kind":          {condition(v1alpha1.Condition{Engagement: &v1alpha1.EngagementCondition{Kind: "Read"}}), "", "spec.match.any[0].anyOf[1].engagement.kind: is Delivered, Opened, Clicked or Converted"},
+		"quintile":      {condition(v1alpha1.Condition{RFM: &v1alpha1.RFMCondition{Recency: &v1alpha1.QuintileRange{AtLeast: 6}}}), "", "spec.match.any[0].anyOf[1].rfm: a quintile is a number from 1 to 5"},
 		"empty":         {v1alpha1.Match{}, "", "spec.match: give at least one of all, any, none"},
 		"no condition":  {condition(v1alpha1.Condition{}), "", "spec.match.any[0].anyOf[1]: set one condition"},
 		"a duration":    {parseMatch(t, `all: [{lastOrder: {within: 3x}}]`), "", `spec.match.all[0].lastOrder.within: duration "3x": write a number and a unit (s, m, h, d, w), such as 90m or 30d`},

@@ -27,11 +27,14 @@ func duration(d v1alpha1.Duration, path string) (time.Duration, error) {
 
 // age compares a moment of the customer's metrics. Who never ordered has none, and never matches.
 func (s *statement) age(c *v1alpha1.AgeCondition, column, path string) (predicate, error) {
+	s.kinds |= store.TouchedOrders
 	if c.OlderThan != "" {
 		d, err := duration(c.OlderThan, path+".olderThan")
+		s.moves(slice{facts: factOrders, age: d})
 		return when(s.metric(column) + " <= " + s.before(d)), err
 	}
 	d, err := duration(c.Within, path+".within")
+	s.moves(slice{facts: factOrders, age: d})
 	return when(s.metric(column) + " > " + s.before(d)), err
 }
 
@@ -43,6 +46,8 @@ func (s *statement) lifecycle(c *v1alpha1.LifecycleCondition, path string) (pred
 			return predicate{}, err
 		}
 	}
+	s.kinds |= store.TouchedOrders
+	s.moves(slice{facts: factOrders, age: dormantAfter})
 	var alternatives []string
 	for i, stage := range c.In {
 		text := s.stage(stage, dormantAfter)
@@ -85,35 +90,28 @@ func (s *statement) stage(stage v1alpha1.LifecycleStage, dormantAfter time.Durat
 	return ""
 }
 
-// addressColumns are where the addresses of a kind of channel are.
-var addressColumns = map[v1alpha1.ChannelType]string{
-	v1alpha1.ChannelEmail: "email", v1alpha1.ChannelLine: "line_user_id", v1alpha1.ChannelSMS: "phone",
-}
-
 func (s *statement) reachable(c *v1alpha1.ReachableCondition, path string) (predicate, error) {
-	var parts []predicate
+	var bits int64
 	for i, channel := range c.Channels {
-		column, ok := addressColumns[channel]
-		if !ok {
+		bit := store.ReachBit(string(channel))
+		if bit == 0 {
 			return predicate{}, &Invalid{fmt.Sprintf("%s.channels[%d]", path, i), "there is no such channel"}
 		}
-		address, kind := s.customer(column), s.text(string(channel))
-		parts = append(parts, when(fmt.Sprintf(`%[1]s <> ''
-    AND EXISTS (SELECT 1 FROM consents k WHERE k.ns = $1 AND k.customer_id = c.id AND k.channel = %[2]s AND k.state = %[3]s)
-    AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.ns = $1 AND x.channel = %[2]s AND x.address = %[1]s)`,
-			address, kind, s.text(store.ConsentGranted))))
+		bits |= bit
 	}
+	s.kinds |= store.TouchedReach
 	switch {
-	case len(parts) == 0:
+	case bits == 0:
 		return predicate{}, &Invalid{path + ".channels", "name at least one channel"}
 	case c.ModeOrDefault() == v1alpha1.ReachableAll:
-		return allOf(parts), nil
+		return when(fmt.Sprintf("(%s & %d) = %d", s.customer("reach"), bits, bits)), nil
 	}
-	return anyOf(parts), nil
+	return when(fmt.Sprintf("(%s & %d) <> 0", s.customer("reach"), bits)), nil
 }
 
 func (s *statement) segmentIn(c *v1alpha1.LocalReference) membershipIn {
-	return membershipIn{query: "SELECT o.customer_id FROM memberships o WHERE o.ns = $1 AND o.segment = " + s.text(string(c.Name))}
+	s.kinds |= store.TouchedSegment(string(c.Name))
+	return membershipIn{query: "SELECT o.customer_id FROM memberships o WHERE " + s.of("o") + " AND o.segment = " + s.text(string(c.Name))}
 }
 
 // membershipIn is a condition that holds of the customers a subquery selects, or of all but those.
@@ -124,6 +122,8 @@ type membershipIn struct {
 	// repeats says that it selects a customer more than once.
 	repeats bool
 	outside bool
+	// everybody says that it holds of everybody, without a query.
+	everybody bool
 }
 
 func (m membershipIn) distinct() string {
@@ -134,6 +134,14 @@ func (m membershipIn) distinct() string {
 }
 
 func (s *statement) member(m membershipIn) predicate {
+	if s.each {
+		// The query is about the candidate alone.
+		p := predicate{"EXISTS (" + m.query + ")", "NOT EXISTS (" + m.query + ")"}
+		if m.outside {
+			return p.not()
+		}
+		return p
+	}
 	in := s.id() + " IN (" + m.query + ")"
 	// PostgreSQL makes an anti-join of NOT EXISTS, and nothing good of NOT IN.
 	out := "NOT EXISTS (SELECT 1 FROM (" + m.query + ") x WHERE x.customer_id = " + s.id() + ")"

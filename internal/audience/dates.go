@@ -60,17 +60,18 @@ func (s *statement) anniversary(c *v1alpha1.AttributeCondition, text, path strin
 	if err != nil {
 		return predicate{}, err
 	}
+	s.days = append(s.days, 0, ahead)
 	zone, dialect := s.env.Shop.zone(), s.env.Dialect
 	days := func(name string, more int) string {
-		n := s.bind(named{name, ahead}, func(now time.Time) any {
+		n := s.bind(named{name, ahead}, func(now time.Time, _ Thresholds) any {
 			now = now.In(zone)
 			return store.List(dialect, anniversaries(midnight(now).AddDate(0, 0, -more), midnight(now.Add(ahead)).AddDate(0, 0, more)))
 		})
 		return dialect.AnyText(n)
 	}
 	// Few customers have their day, and to read the others' dates would take most of the time. What is
-	// written is a day off at most: it may be the day in another zone.
-	return when("SUBSTR(" + text + ", 6, 5) " + days("nearly", 1) + " AND SUBSTR(" + s.day(text) + ", 6, 5) " + days("anniversary", 0)), nil
+	// written may be the day in another zone, and before 1 March that is two days off in a leap year.
+	return when("SUBSTR(" + text + ", 6, 5) " + days("nearly", 2) + " AND SUBSTR(" + s.day(text) + ", 6, 5) " + days("anniversary", 0)), nil
 }
 
 // anniversaries are the days of the year, as 01-02, that return from one day to another.

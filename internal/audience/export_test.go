@@ -5,6 +5,7 @@ package audience
 
 import (
 	"context"
+	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -16,4 +17,14 @@ func SetUpPlanner(ctx context.Context, tx *store.Tx) error {
 	}
 	_, err := tx.Exec(ctx, plannerSettings)
 	return err
+}
+
+// MomentOf is what SQLite asks Go for.
+func MomentOf(text string, zone *time.Location) (time.Time, bool) { return momentOf(text, zone) }
+
+// UsesNow tells whether an expression depends on the time.
+func UsesNow(text string) (bool, error) {
+	s := &statement{env: Env{Dialect: store.SQLite}, bound: make(map[any]int)}
+	_, usesNow, err := s.expression(text, "spec")
+	return usesNow, err
 }

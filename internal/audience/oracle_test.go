@@ -80,7 +80,7 @@ func (o oracle) condition(p *person, c *v1alpha1.Condition) bool {
 	case c.Segment != nil:
 		return slices.Contains(o.segments[string(c.Segment.Name)], p.id)
 	}
-	panic("a condition that the oracle does not know")
+	return o.behaviour(p, c)
 }
 
 func (o oracle) ago(d v1alpha1.Duration) time.Time { return o.now.Add(-d.Duration()) }

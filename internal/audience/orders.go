@@ -9,6 +9,7 @@ import (
 
 	"github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/money"
+	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 func (s *statement) orders(c *v1alpha1.OrdersCondition, path string) (predicate, error) {
@@ -20,7 +21,7 @@ func (s *statement) orders(c *v1alpha1.OrdersCondition, path string) (predicate,
 	switch {
 	case set.query != "":
 		return s.member(set), nil
-	case atLeast == 0 && most == nil:
+	case set.everybody:
 		return always, nil
 	case c.Within == "":
 		return s.countedOrders(int64(atLeast), most), nil
@@ -31,11 +32,20 @@ func (s *statement) orders(c *v1alpha1.OrdersCondition, path string) (predicate,
 // ordersIn is the condition as a subquery of orders, where it needs one.
 func (s *statement) ordersIn(c *v1alpha1.OrdersCondition, path string) (membershipIn, error) {
 	atLeast, most := c.Range()
+	s.kinds |= store.TouchedOrders
+	if c.Within != "" {
+		d, err := duration(c.Within, path+".within")
+		if err != nil {
+			return membershipIn{}, err
+		}
+		s.moves(slice{facts: factOrders, age: d})
+	}
 	switch {
 	case most != nil && *most < atLeast:
 		return membershipIn{}, &Invalid{path, "atLeast must not be above atMost"}
-	case atLeast == 0 && most == nil,
-		c.Where == nil && c.Within == "",
+	case atLeast == 0 && most == nil:
+		return membershipIn{everybody: true}, nil
+	case c.Where == nil && c.Within == "",
 		c.Where == nil && atLeast <= 2 && (most == nil || *most <= 1):
 		return membershipIn{}, nil
 	}
@@ -43,19 +53,25 @@ func (s *statement) ordersIn(c *v1alpha1.OrdersCondition, path string) (membersh
 	if err != nil {
 		return membershipIn{}, err
 	}
+	return s.counted(which, atLeast, most), nil
+}
+
+// counted is the customers who have so many of the rows o that which, a FROM and WHERE, chooses. There
+// is a least or a most.
+func (s *statement) counted(which string, atLeast int32, most *int32) membershipIn {
 	query := "SELECT o.customer_id FROM " + which
 	switch {
 	case atLeast == 0:
 		// None is enough, so those who do not match are the ones to find.
-		return membershipIn{query: query + havingMore(s, *most), repeats: *most == 0, outside: true}, nil
+		return membershipIn{query: query + havingMore(s, *most), repeats: *most == 0, outside: true}
 	case most == nil:
-		return membershipIn{query: query + havingMore(s, atLeast-1), repeats: atLeast == 1}, nil
+		return membershipIn{query: query + havingMore(s, atLeast-1), repeats: atLeast == 1}
 	}
 	return membershipIn{query: fmt.Sprintf("%s GROUP BY o.customer_id HAVING COUNT(*) BETWEEN %s AND %s",
-		query, s.number(int64(atLeast)), s.number(int64(*most)))}, nil
+		query, s.number(int64(atLeast)), s.number(int64(*most)))}
 }
 
-// havingMore keeps those who have more than n orders.
+// havingMore keeps those who have more than n rows.
 func havingMore(s *statement, n int32) string {
 	if n == 0 {
 		return "" // a semi-join needs no groups
@@ -101,7 +117,7 @@ func (s *statement) latestOrders(within v1alpha1.Duration, atLeast int32, most *
 
 // matchingOrders is the FROM and WHERE of the orders o that are in the window and fit the filter.
 func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.OrderFilter, path string) (string, error) {
-	where := []string{"orders o WHERE o.ns = $1"}
+	where := []string{"orders o WHERE " + s.of("o")}
 	if within != "" {
 		d, err := duration(within, path+".within")
 		if err != nil {
@@ -129,7 +145,7 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 	}
 	if len(filter.Category)+len(filter.Product) > 0 {
 		item := []string{"SELECT i.order_id FROM order_items i WHERE i.ns = $1"}
-		if within != "" {
+		if within != "" || s.each {
 			// The window is likely the smaller set, so that each of its orders is looked up.
 			item[0] += " AND i.order_id = o.id"
 		}
@@ -140,7 +156,7 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 			item = append(item, s.among("i.product_id", filter.Product))
 		}
 		operator := "o.id IN ("
-		if within != "" {
+		if within != "" || s.each {
 			operator = "EXISTS ("
 		}
 		where = append(where, operator+strings.Join(item, " AND ")+")")

@@ -5,6 +5,7 @@ package audience
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,20 +19,41 @@ type Query struct {
 	SQL string
 	// BaseSQL counts the customers that SQL looks at. Its only argument is the namespace.
 	BaseSQL string
+	// Cuts are the thresholds of percentages that Args must be given.
+	Cuts []Cut
+	// Tracked are the predictions that the store must keep for it.
+	Tracked []Tracked
 
 	args []argument
+	// each is the match as a condition on the table candidates; its $1 is the namespace as well.
+	each     string
+	eachArgs []argument
+	// What can change the truth about a customer: things learnt of these kinds, and these moments
+	// passing. whole says that there is more to it than that.
+	kinds  store.Touched
+	slices []slice
+	whole  bool
+	// days are the lengths of time for which it matters on which days of the shop they end.
+	days []time.Duration
+	zone *time.Location
 }
 
-// argument is a value of a placeholder, which may depend on the time of the evaluation.
-type argument func(now time.Time) any
+// Tracked is a prediction of the next purchase: of a product, of a category, or of anything.
+type Tracked struct{ Scope, ID string }
 
-// Args are the values of the placeholders of an evaluation at now.
-func (q *Query) Args(now time.Time) []any {
-	args := make([]any, len(q.args))
-	for i, arg := range q.args {
-		args[i] = arg(now)
+// argument is a value of a placeholder, which may depend on the time of the evaluation and on
+// thresholds.
+type argument func(now time.Time, cuts Thresholds) any
+
+// Args are the values of the placeholders of SQL for an evaluation at now.
+func (q *Query) Args(now time.Time, cuts Thresholds) []any { return valuesOf(q.args, now, cuts) }
+
+func valuesOf(args []argument, now time.Time, cuts Thresholds) []any {
+	values := make([]any, len(args))
+	for i, arg := range args {
+		values[i] = arg(now, cuts)
 	}
-	return args
+	return values
 }
 
 // statement is the query under construction.
@@ -42,12 +64,21 @@ type statement struct {
 	bound map[any]int
 	with  []string
 
+	// each says that the customers are those of the table candidates, one by one, rather than all.
+	each bool
 	// buyersOnly says that everybody looked at has a row of metrics. Otherwise it may be NULL.
 	buyersOnly bool
 	// set, where there is one, is the subquery of a condition that must hold: nobody else need be
 	// looked at. Its column is customer_id, each once.
 	set                        string
 	usesMetrics, usesCustomers bool
+
+	cuts    []Cut
+	tracked []Tracked
+	kinds   store.Touched
+	slices  []slice
+	whole   bool
+	days    []time.Duration
 }
 
 // named is the key of a placeholder. PostgreSQL gives each one type, so that the same value used as
@@ -66,7 +97,7 @@ func (s *statement) bind(key any, arg argument) int {
 	return len(s.args)
 }
 
-func constant(value any) argument { return func(time.Time) any { return value } }
+func constant(value any) argument { return func(time.Time, Thresholds) any { return value } }
 
 func (s *statement) placeholder(kind string, value any) string {
 	return fmt.Sprintf("$%d", s.bind(named{kind, value}, constant(value)))
@@ -77,7 +108,7 @@ func (s *statement) number(value int64) string { return s.placeholder("bigint", 
 
 // before is the moment this long before now.
 func (s *statement) before(d time.Duration) string {
-	return fmt.Sprintf("$%d", s.bind(named{"before", d}, func(now time.Time) any { return store.Millis(now.Add(-d)) }))
+	return fmt.Sprintf("$%d", s.bind(named{"before", d}, func(now time.Time, _ Thresholds) any { return store.Millis(now.Add(-d)) }))
 }
 
 // among holds where the text expression is one of the values.
@@ -88,6 +119,9 @@ func (s *statement) among(expression string, values []string) string {
 
 // metric is a column of the customer's row of metrics, NULL where there is none.
 func (s *statement) metric(column string) string {
+	if s.each {
+		return "b." + column
+	}
 	s.usesMetrics = true
 	return "m." + column
 }
@@ -101,6 +135,9 @@ func (s *statement) metricOrZero(column string) string {
 }
 
 func (s *statement) customer(column string) string {
+	if s.each {
+		return "b." + map[bool]string{true: "customer_id", false: column}[column == "id"]
+	}
 	s.usesCustomers = true
 	return "c." + column
 }
@@ -108,12 +145,20 @@ func (s *statement) customer(column string) string {
 // id is the customer's.
 func (s *statement) id() string {
 	switch {
-	case s.set != "":
+	case s.each, s.set != "":
 		return "b.customer_id"
 	case s.buyersOnly:
 		return s.metric("customer_id")
 	}
 	return s.customer("id")
+}
+
+// of begins the condition on a table, called alias, whose rows belong to customers.
+func (s *statement) of(alias string) string {
+	if s.each {
+		return alias + ".ns = $1 AND " + alias + ".customer_id = " + s.id()
+	}
+	return alias + ".ns = $1"
 }
 
 // table names a subquery that is evaluated once.
@@ -122,6 +167,9 @@ func (s *statement) table(query string) string {
 	s.with = append(s.with, name+" AS MATERIALIZED (\n  "+query+"\n)")
 	return name
 }
+
+// moves notes facts whose age makes a difference.
+func (s *statement) moves(slices ...slice) { s.slices = append(s.slices, slices...) }
 
 // sql is the statement that selects the customers of whom where holds, and one that counts those looked at.
 func (s *statement) sql(where []string) (query, base string) {
@@ -164,4 +212,15 @@ func (s *statement) sql(where []string) (query, base string) {
 		base = "SELECT COUNT(*) FROM metrics WHERE ns = $1"
 	}
 	return out.String(), base
+}
+
+// compact is the distinct values, in the order of their first appearance.
+func compact[T comparable](values []T) []T {
+	var out []T
+	for _, v := range values {
+		if !slices.Contains(out, v) {
+			out = append(out, v)
+		}
+	}
+	return out
 }

@@ -42,7 +42,7 @@ func TestRandomMatches(t *testing.T) {
 				if got := matching(t, db, ns, match, s.Shop, now); !slices.Equal(got, want) {
 					text, _ := json.Marshal(match)
 					query, _ := audience.Compile(match, audience.Env{Namespace: ns, Shop: s.Shop, Dialect: db.Dialect()})
-					t.Fatalf("seed %d, shop %d, %s, at %s in %s\ngot  %v\nwant %v\n%s\n%v", seed, n, text, now, s.Zone, got, want, query.SQL, query.Args(now))
+					t.Fatalf("seed %d, shop %d, %s, at %s in %s\ngot  %v\nwant %v\n%s\n%v", seed, n, text, now, s.Zone, got, want, query.SQL, query.Args(now, nil))
 				}
 			}
 		}
@@ -176,6 +176,7 @@ func (r random) shop(now time.Time) *shop {
 		s.people = append(s.people, p)
 	}
 	s.suppressed = []address{{"email", "b@example.com"}, {"line", "U1"}, {"sms", "+819012345679"}}
+	r.behave(s, now)
 	return s
 }
 
@@ -203,7 +204,9 @@ func (r random) nested() v1alpha1.NestedCondition {
 }
 
 func (r random) condition() v1alpha1.Condition {
-	switch r.IntN(12) {
+	switch r.IntN(18) {
+	case 12, 13, 14, 15, 16:
+		return r.behaviour()
 	case 0, 1, 2:
 		return v1alpha1.Condition{Attribute: r.attribute()}
 	case 3, 4, 5:

@@ -5,8 +5,12 @@ package audience
 
 import (
 	"context"
-	"database/sql"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
 
 	"github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/clock"
@@ -17,6 +21,8 @@ import (
 type Refresher struct {
 	Store *store.Store
 	Clock clock.Clock
+
+	compiled sync.Map // of *compiled by namespace and name
 }
 
 // Result is what a refresh did.
@@ -28,23 +34,48 @@ type Result struct {
 	// Changed tells whether the number of members, of those who can be reached, of those who came or
 	// left, or the spec is not what it was before.
 	Changed bool
+	// Drift is how many customers were not where they belonged before everybody was looked at. It is a
+	// defect of Kaeru's where it is not 0.
+	Drift int64
 }
 
-// Refresh evaluates a segment over all customers and writes who came in and who left. Only the
-// segment's own row is written where nobody did. Segments that it refers to are taken as they are.
-// The error of a spec is an Unsupported or an Invalid.
+const (
+	// fullEvery is how often everybody is looked at all the same, and the difference reported.
+	fullEvery = 24 * time.Hour
+	// evaluation is how long one statement may take.
+	evaluation = 10 * time.Minute
+)
+
+// Refresh brings a segment up to date, at the cost of what has changed since the last refresh where
+// that can be told, else by looking at everybody. Only the segment's own row is written where nobody
+// came or left. Segments that it refers to are taken as they are. The error of a spec is an
+// Unsupported or an Invalid.
 func (r *Refresher) Refresh(ctx context.Context, ns, name string, spec *v1alpha1.SegmentSpec, shop Shop) (Result, error) {
+	return r.refresh(ctx, ns, name, spec, shop, false)
+}
+
+// RefreshFully is Refresh that looks at everybody.
+func (r *Refresher) RefreshFully(ctx context.Context, ns, name string, spec *v1alpha1.SegmentSpec, shop Shop) (Result, error) {
+	return r.refresh(ctx, ns, name, spec, shop, true)
+}
+
+func (r *Refresher) refresh(ctx context.Context, ns, name string, spec *v1alpha1.SegmentSpec, shop Shop, fully bool) (result Result, err error) {
+	text, err := define(spec, shop)
+	if err != nil {
+		return Result{}, err
+	}
 	query, err := Compile(spec.Match, Env{Namespace: ns, Segment: name, Shop: shop, Dialect: r.Store.Dialect()})
 	if err != nil {
 		return Result{}, err
 	}
-	hash, err := SpecHash(spec, shop)
-	if err != nil {
-		return Result{}, err
-	}
-	var result Result
 	err = r.Store.Tx(ctx, func(tx *store.Tx) error {
-		result, err = r.refresh(ctx, tx, ns, name, hash, query)
+		began := clock.Real().Now() // how long it takes is for people, and passes on their clock
+		state, err := lockState(ctx, tx, ns, name)
+		if err != nil {
+			return fmt.Errorf("lock its state: %w", err)
+		}
+		p := &plan{ns: ns, name: name, query: query, definition: text, state: state}
+		result, err = r.bring(ctx, tx, p, fully, began)
 		return err
 	})
 	if err != nil {
@@ -53,145 +84,258 @@ func (r *Refresher) Refresh(ctx context.Context, ns, name string, spec *v1alpha1
 	return result, nil
 }
 
-func (r *Refresher) refresh(ctx context.Context, tx *store.Tx, ns, name, hash string, query *Query) (Result, error) {
-	// How long it takes is for people, and passes on their clock.
-	machine := clock.Real()
-	began := machine.Now()
-	old, err := lockState(ctx, tx, ns, name)
+// plan is the refresh of a segment.
+type plan struct {
+	ns, name   string
+	query      *Query
+	definition string
+	state      remembered
+	// references are the segments that it asks for membership of, and waiting the plans of those that ask
+	// for its, and are refreshed after it.
+	references []string
+	waiting    []*plan
+	// moved has the bits of its reasons to look at somebody, beside things learnt.
+	moved int64
+	// timed is up to when what changes by time passing is in the membership then.
+	timed time.Time
+}
+
+// bring is a refresh of one segment.
+func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool, began time.Time) (Result, error) {
+	feed, err := readFeed(ctx, tx, p.ns)
 	if err != nil {
-		return Result{}, fmt.Errorf("lock its state: %w", err)
+		return Result{}, err
+	}
+	cuts, err := keepThresholds(ctx, tx, p.ns, p.query.Cuts)
+	if err != nil {
+		return Result{}, err
+	}
+	touched, err := readTouched(ctx, tx, p.ns, feed, []*plan{p})
+	if err != nil {
+		return Result{}, err
 	}
 	now := r.Clock.Now()
-	apply := applyPostgres
-	if tx.Dialect() == store.SQLite {
-		apply = applySQLite
+	p.timed = now
+	changed := p.onlyChanged(feed, touched, cuts, now)
+	due := fully || !now.Before(p.state.FullAt.Add(fullEvery))
+	if changed && !due && touched.of(p.query.kinds) == 0 && maps.Equal(p.state.cuts, cuts) {
+		if some, err := p.someMoved(ctx, tx, now); err != nil || !some {
+			return p.passOver(ctx, tx, feed, err)
+		}
 	}
-	done, err := apply(ctx, tx, membership{ns: ns, segment: name, now: store.Millis(now), query: query.SQL, args: query.Args(now)})
+	if err := setUp(ctx, tx); err != nil {
+		return Result{}, err
+	}
+	if !changed {
+		return p.look(ctx, tx, feed, cuts, now, began, true)
+	}
+	if err := lookAt(ctx, tx, p.ns, []*plan{p}, now, cuts); err != nil {
+		return Result{}, err
+	}
+	looked, err := crowds(ctx, tx)
 	if err != nil {
-		return Result{}, fmt.Errorf("evaluate it: %w", err)
+		return Result{}, err
 	}
-	state := State{SpecHash: hash, RefreshedAt: now.UTC(), Mode: ModeFull, Members: done.members, Entered: old.Entered, Exited: old.Exited}
-	if done.entered+done.exited > 0 {
-		state.Entered, state.Exited = done.entered, done.exited
+	result, err := p.settle(ctx, tx, looked, feed, cuts, now, began)
+	if err != nil || !due {
+		return result, err
 	}
-	if err := tx.QueryRow(ctx, query.BaseSQL, ns).Scan(&state.Candidates); err != nil {
+	// What is found now should have been found already.
+	verified, err := p.look(ctx, tx, feed, cuts, now, began, false)
+	if err != nil {
+		return Result{}, err
+	}
+	verified.Changed = verified.Changed || result.Changed
+	verified.Entered, verified.Exited = verified.Entered+result.Entered, verified.Exited+result.Exited
+	return verified, nil
+}
+
+// someMoved tells whether there is a fact that got to an age at which it makes a difference.
+func (p *plan) someMoved(ctx context.Context, tx *store.Tx, now time.Time) (some bool, err error) {
+	for _, slice := range p.query.slices {
+		query, args := slice.customers(p.state.RefreshedAt, now)
+		if err := tx.QueryRow(ctx, "SELECT EXISTS ("+query+")", append([]any{p.ns}, args...)...).Scan(&some); err != nil || some {
+			return some, err
+		}
+	}
+	return false, nil
+}
+
+// passOver is a refresh for which there is nothing to look at.
+func (p *plan) passOver(ctx context.Context, tx *store.Tx, feed feed, err error) (Result, error) {
+	if err != nil {
+		return Result{}, fmt.Errorf("look for whom time has passed: %w", err)
+	}
+	p.state.RefreshedAt = p.timed.UTC()
+	return Result{State: p.state.State}, passOver(ctx, tx, p.ns, []string{p.name}, feed, p.timed)
+}
+
+// look is a refresh by looking at everybody. anew forgets what is known of their reach.
+func (p *plan) look(ctx context.Context, tx *store.Tx, feed feed, cuts Thresholds, now, began time.Time, anew bool) (Result, error) {
+	if err := limitTime(ctx, tx); err != nil {
+		return Result{}, err
+	}
+	if err := p.compareAll(ctx, tx, now, cuts, anew); err != nil {
+		return Result{}, fmt.Errorf("evaluate it: %w", store.WithoutData(err))
+	}
+	var drift int64
+	if !anew {
+		if err := tx.QueryRow(ctx, `SELECT COUNT(*) FROM differing d WHERE (d.had IS NULL OR d.reach IS NULL)
+			AND NOT EXISTS (SELECT 1 FROM touched t WHERE t.ns = $1 AND t.seq > $2 AND t.customer_id = d.customer_id)`, p.ns, feed.seq).Scan(&drift); err != nil {
+			return Result{}, fmt.Errorf("count who was not where they belong: %w", err)
+		}
+	}
+	done, err := p.apply(ctx, tx, now)
+	if err != nil {
+		return Result{}, err
+	}
+	next := p.state
+	if err := tx.QueryRow(ctx, p.query.BaseSQL, p.ns).Scan(&next.base); err != nil {
 		return Result{}, fmt.Errorf("count the customers: %w", err)
 	}
-	if state.Reach, err = reach(ctx, tx, ns, name); err != nil {
-		return Result{}, fmt.Errorf("count who can be reached: %w", err)
+	next.Mode, next.Candidates, next.FullAt = ModeFull, next.base, now.UTC()
+	result, err := p.finish(ctx, tx, next, done, feed, cuts, now, began)
+	result.Drift = drift
+	return result, err
+}
+
+// settle is a refresh by looking at the candidates.
+func (p *plan) settle(ctx context.Context, tx *store.Tx, looked []crowd, feed feed, cuts Thresholds, now, began time.Time) (Result, error) {
+	var done change
+	next := p.state
+	next.Mode, next.Candidates = ModeIncremental, p.candidates(looked)
+	if next.Candidates > 0 {
+		if err := limitTime(ctx, tx); err != nil {
+			return Result{}, err
+		}
+		if err := p.compareCandidates(ctx, tx, now, cuts); err != nil {
+			return Result{}, fmt.Errorf("evaluate it: %w", store.WithoutData(err))
+		}
+		var err error
+		if done, err = p.apply(ctx, tx, now); err != nil {
+			return Result{}, err
+		}
 	}
-	state.Duration = machine.Since(began)
-	if err := writeState(ctx, tx, ns, name, state); err != nil {
+	return p.finish(ctx, tx, next, done, feed, cuts, now, began)
+}
+
+func (p *plan) candidates(looked []crowd) (n int64) {
+	for _, c := range looked {
+		if c.kinds&int64(p.query.kinds) != 0 || c.moved&p.moved != 0 {
+			n += c.size
+		}
+	}
+	return n
+}
+
+// finish writes the state that a refresh leaves.
+func (p *plan) finish(ctx context.Context, tx *store.Tx, next remembered, done change, feed feed, cuts Thresholds, now, began time.Time) (Result, error) {
+	old := p.state
+	next.SpecHash, next.definition, next.RefreshedAt, next.seq, next.cuts = hashOf(p.definition), p.definition, p.timed.UTC(), feed.seq, p.cuts(cuts)
+	next.Members = old.Members + done.entered - done.exited
+	next.Reach.plus(done.reach)
+	if done.entered+done.exited > 0 {
+		next.Entered, next.Exited = done.entered, done.exited
+	}
+	if old.Mode == "" {
+		next.KeptSince = now.UTC()
+	}
+	changed := done.entered+done.exited > 0 || old.Mode == "" || old.SpecHash != next.SpecHash || old.Reach != next.Reach
+	if changed {
+		next.ChangedAt = now.UTC()
+	}
+	next.Duration = clock.Real().Since(began)
+	if err := writeState(ctx, tx, p.ns, p.name, next); err != nil {
 		return Result{}, fmt.Errorf("write its state: %w", err)
 	}
-	return Result{
-		State: state, Entered: done.entered, Exited: done.exited,
-		Changed: done.entered+done.exited > 0 || old.Mode == "" || old.SpecHash != hash || old.Members != state.Members || old.Reach != state.Reach,
-	}, nil
+	p.state = next
+	return Result{State: next.State, Entered: done.entered, Exited: done.exited, Changed: changed}, nil
 }
 
-// reach counts the members of a segment who can be sent a message.
-func reach(ctx context.Context, tx *store.Tx, ns, name string) (reach Reach, err error) {
-	const address = `CASE k.channel WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id WHEN 'sms' THEN c.phone END`
-	rows, err := tx.Query(ctx, `SELECT k.channel, COUNT(*)
-		FROM memberships m
-		JOIN consents k ON k.ns = $1 AND k.customer_id = m.customer_id AND k.state = 'granted'
-		JOIN customers c ON c.ns = $1 AND c.id = m.customer_id
-		WHERE m.ns = $1 AND m.segment = $2 AND `+address+` <> ''
-			AND NOT EXISTS (SELECT 1 FROM suppressions x WHERE x.ns = $1 AND x.channel = k.channel AND x.address = `+address+`)
-		GROUP BY k.channel`, ns, name)
+// limitTime keeps a statement from taking for ever. It is PostgreSQL's own limit: were the context to
+// end, so would the whole transaction.
+func limitTime(ctx context.Context, tx *store.Tx) error {
+	if tx.Dialect() != store.Postgres {
+		return nil
+	}
+	_, err := tx.Exec(ctx, fmt.Sprintf("SET LOCAL statement_timeout = %d", evaluation.Milliseconds()))
+	return err
+}
+
+// feed is how far the facts of a shop have come.
+type feed struct{ seq, completeFrom int64 }
+
+func readFeed(ctx context.Context, q store.Querier, ns string) (f feed, err error) {
+	err = q.QueryRow(ctx, `SELECT seq, complete_from FROM feeds WHERE ns = $1`, ns).Scan(&f.seq, &f.completeFrom)
+	if store.IsNotFound(err) {
+		return feed{}, nil
+	}
 	if err != nil {
-		return Reach{}, err
+		return feed{}, fmt.Errorf("read the feed of %s: %w", ns, err)
 	}
-	defer func() { _ = rows.Close() }()
+	return f, nil
+}
+
+// touched is how many times something was learnt, by the kinds of things.
+type touched []crowd
+
+func (t touched) of(kinds store.Touched) (n int64) {
+	for _, c := range t {
+		if c.kinds&int64(kinds) != 0 {
+			n += c.size
+		}
+	}
+	return n
+}
+
+// readTouched counts what was learnt since the refresh before, of the plans that can go on from it.
+func readTouched(ctx context.Context, tx *store.Tx, ns string, feed feed, plans []*plan) (_ touched, err error) {
+	from := feed.seq
+	for _, p := range plans {
+		if p.state.seq >= feed.completeFrom {
+			from = min(from, p.state.seq)
+		}
+	}
+	rows, err := tx.Query(ctx, `SELECT kinds, COUNT(*) FROM touched WHERE ns = $1 AND seq > $2 GROUP BY kinds`, ns, from)
+	if err != nil {
+		return nil, fmt.Errorf("count who was touched: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var out touched
 	for rows.Next() {
-		var channel string
-		var n int64
-		if err := rows.Scan(&channel, &n); err != nil {
-			return Reach{}, err
+		var c crowd
+		if err := rows.Scan(&c.kinds, &c.size); err != nil {
+			return nil, err
 		}
-		switch channel {
-		case store.ChannelLINE:
-			reach.Line = n
-		case store.ChannelEmail:
-			reach.Email = n
-		case store.ChannelSMS:
-			reach.SMS = n
-		}
+		out = append(out, c)
 	}
-	return reach, rows.Err()
+	return out, rows.Err()
 }
 
-// membership is a segment's membership as it should be.
-type membership struct {
-	ns, segment string
-	now         int64
-	query       string // selects id
-	args        []any
-}
-
-// change is what making it so did.
-type change struct{ members, entered, exited int64 }
-
-// plannerSettings are PostgreSQL's for a refresh. Compiling a plan to machine code takes longer than
-// these statements; a plan for whatever time and amounts come is not one for those there are; and a
-// set of customers that does not fit is looked up one by one.
-const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '64MB', true)`
-
-// applyPostgres does it all in one statement, of which every part sees the members as they were before.
-// It is written so that the planner has no choice which, made on old statistics, would compare
-// everybody with everybody: a full join is never a nested loop, and an array is looked up in the index.
-func applyPostgres(ctx context.Context, tx *store.Tx, m membership) (change, error) {
-	if _, err := tx.Exec(ctx, plannerSettings); err != nil {
-		return change{}, fmt.Errorf("set up the planner: %w", err)
+// onlyChanged tells whether it is enough to look at those for whom something has changed.
+func (p *plan) onlyChanged(feed feed, touched touched, cuts Thresholds, now time.Time) bool {
+	old := p.state
+	switch {
+	case old.Mode == "", old.definition != p.definition, p.query.whole,
+		old.seq < feed.completeFrom,
+		// A clock that went back, or so long a time that most will have to be looked at.
+		now.Before(old.RefreshedAt), now.After(old.RefreshedAt.Add(fullEvery)),
+		p.query.otherDay(old.RefreshedAt, now),
+		// Where very many were touched, to look at everybody costs less.
+		touched.of(p.query.kinds) > max(many, old.base/20):
+		return false
 	}
-	n := len(m.args)
-	var done change
-	err := tx.QueryRow(ctx, fmt.Sprintf(`WITH wanted AS MATERIALIZED (
-%[1]s
-), differing AS MATERIALIZED (
-  SELECT w.id AS came, m.customer_id AS went FROM wanted w
-  FULL JOIN (SELECT customer_id FROM memberships WHERE ns = $1 AND segment = $%[2]d) m ON m.customer_id = w.id
-  WHERE w.id IS NULL OR m.customer_id IS NULL
-), exited AS (
-  DELETE FROM memberships WHERE ns = $1 AND segment = $%[2]d
-    AND customer_id = ANY (ARRAY(SELECT went FROM differing WHERE went IS NOT NULL))
-  RETURNING 1
-), entered AS (
-  INSERT INTO memberships (ns, segment, customer_id, entered_at)
-  SELECT $1, $%[2]d, came, $%[3]d FROM differing WHERE came IS NOT NULL
-  RETURNING 1
-)
-SELECT (SELECT COUNT(*) FROM wanted), (SELECT COUNT(*) FROM entered), (SELECT COUNT(*) FROM exited)`, m.query, n+1, n+2),
-		append(m.args, m.segment, m.now)...).Scan(&done.members, &done.entered, &done.exited)
-	return done, err
-}
-
-// applySQLite keeps those wanted in a table of the connection's own, as statements that change
-// something can't be part of another one.
-func applySQLite(ctx context.Context, tx *store.Tx, m membership) (done change, err error) {
-	rows := func(result sql.Result, err error) (int64, error) {
-		if err != nil {
-			return 0, err
+	for _, cut := range p.query.Cuts {
+		if before, known := old.cuts[cut]; !known || before.Valid != cuts[cut].Valid {
+			return false
 		}
-		return result.RowsAffected()
 	}
-	if _, err := tx.Exec(ctx, `CREATE TEMP TABLE IF NOT EXISTS wanted (id TEXT PRIMARY KEY) WITHOUT ROWID`); err != nil {
-		return change{}, err
-	}
-	// What a refresh that failed left is gone with its transaction.
-	if done.members, err = rows(tx.Exec(ctx, "INSERT INTO temp.wanted (id)\n"+m.query, m.args...)); err != nil {
-		return change{}, err
-	}
-	if done.exited, err = rows(tx.Exec(ctx, `DELETE FROM memberships WHERE ns = $1 AND segment = $2
-		AND customer_id NOT IN (SELECT id FROM temp.wanted)`, m.ns, m.segment)); err != nil {
-		return change{}, err
-	}
-	if done.entered, err = rows(tx.Exec(ctx, `INSERT INTO memberships (ns, segment, customer_id, entered_at)
-		SELECT $1, $2, id, $3 FROM temp.wanted WHERE id NOT IN (SELECT customer_id FROM memberships WHERE ns = $1 AND segment = $2)`,
-		m.ns, m.segment, m.now)); err != nil {
-		return change{}, err
-	}
-	_, err = tx.Exec(ctx, `DELETE FROM temp.wanted`)
-	return done, err
+	return true
+}
+
+// otherDay tells whether one of the days that matter is another one at another moment.
+func (q *Query) otherDay(t0, t1 time.Time) bool {
+	return slices.ContainsFunc(q.days, func(ahead time.Duration) bool {
+		return !midnight(t0.Add(ahead).In(q.zone)).Equal(midnight(t1.Add(ahead).In(q.zone)))
+	})
 }

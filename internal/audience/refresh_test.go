@@ -145,8 +145,8 @@ func TestRefreshThatFailsChangesNothing(t *testing.T) {
 		r := &audience.Refresher{Store: db, Clock: testingclock.NewFakeClock(edgesNow)}
 		match := spec(t, `all: [{orders: {}}]`)
 		before := refresh(t, r, "shop", "s", match)
-		var unsupported *audience.Unsupported
-		if _, err := r.Refresh(t.Context(), "shop", "s", spec(t, `all: [{rfm: {recency: {atLeast: 4}}}]`), audience.Shop{}); !errors.As(err, &unsupported) {
+		var invalid *audience.Invalid
+		if _, err := r.Refresh(t.Context(), "shop", "s", spec(t, `all: [{expression: customer.orders > "x"}]`), audience.Shop{}); !errors.As(err, &invalid) {
 			t.Error(err)
 		}
 		// PostgreSQL and SQLite both find out about a zone when they are asked.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,10 @@ type shop struct {
 	purchases  []purchase
 	suppressed []address
 	segments   map[string][]string // ids by segment
+	events     []happening
+	contracts  []contract
+	sent       []sending
+	catalogue  map[string]string // categories by product
 	audience.Shop
 }
 
@@ -43,6 +48,23 @@ type purchase struct {
 type item struct{ product, category string }
 
 type address struct{ channel, address string }
+
+type happening struct {
+	id, customer, name string
+	at                 time.Time
+	properties         map[string]string
+}
+
+type contract struct {
+	id, customer, plan, status string
+	cancelled, delivers        time.Time // zero for none
+}
+
+// sending is a message, and when what became of it.
+type sending struct {
+	id, customer, scenario, channel string
+	became                          map[string]time.Time
+}
 
 func eachStore(t *testing.T, test func(t *testing.T, db *store.Store)) {
 	testenv.Stores(t, func(t *testing.T, dsn string) {
@@ -105,6 +127,9 @@ func (s *shop) load(t testing.TB, db *store.Store, ns string, now time.Time) {
 		if _, err := tx.UpsertOrders(t.Context(), ns, orders, now); err != nil {
 			return err
 		}
+		if err := s.loadBehaviour(t, tx, ns, now); err != nil {
+			return err
+		}
 		for _, a := range s.suppressed {
 			if err := tx.Suppress(t.Context(), ns, a.channel, a.address, "test", now); err != nil {
 				return err
@@ -124,6 +149,78 @@ func (s *shop) load(t testing.TB, db *store.Store, ns string, now time.Time) {
 	}
 }
 
+func (s *shop) loadBehaviour(t testing.TB, tx *store.Tx, ns string, now time.Time) error {
+	products := []store.Product{}
+	for id, category := range s.catalogue {
+		products = append(products, store.Product{ID: id, Category: optional(category)})
+	}
+	slices.SortFunc(products, func(a, b store.Product) int { return strings.Compare(a.ID, b.ID) })
+	if _, err := tx.UpsertProducts(t.Context(), ns, products, now); err != nil {
+		return err
+	}
+	events := make([]store.Event, len(s.events))
+	for i, e := range s.events {
+		properties, err := json.Marshal(e.properties)
+		if err != nil {
+			return err
+		}
+		events[i] = store.Event{ID: e.id, CustomerID: e.customer, Name: e.name, OccurredAt: e.at, Properties: properties}
+		if err := events[i].Validate(); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.UpsertEvents(t.Context(), ns, events, now); err != nil {
+		return err
+	}
+	contracts := make([]store.Subscription, len(s.contracts))
+	for i, c := range s.contracts {
+		contracts[i] = store.Subscription{ID: c.id, CustomerID: c.customer, Status: c.status, Plan: optional(c.plan), CancelledAt: optionalTime(c.cancelled), NextDelivery: optionalTime(c.delivers)}
+		if err := contracts[i].Validate(); err != nil {
+			return err
+		}
+	}
+	if _, err := tx.UpsertSubscriptions(t.Context(), ns, contracts, now); err != nil {
+		return err
+	}
+	for _, m := range s.sent {
+		if err := m.load(t, tx, ns); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// load writes a message as those who send it and hear of it do.
+func (m *sending) load(t testing.TB, tx *store.Tx, ns string) error {
+	at := func(kind string) any {
+		if when, ok := m.became[kind]; ok {
+			return store.Millis(when)
+		}
+		return nil
+	}
+	_, err := tx.Exec(t.Context(), `INSERT INTO messages (id, ns, scenario, epoch, customer_id, entry, step, run, revision, channel, kind, state, reason, attempts, fence,
+			parts, cost, due_at, planned_at, expires_at, delivered_at, opened_at, clicked_at, converted_at)
+		VALUES ($1, $2, $3, '', $4, $5, 'step', '', '', $6, 'email', 'sent', '', 1, 1, 0, 0, 0, 0, 0, $7, $8, $9, $10)
+		ON CONFLICT (id) DO UPDATE SET delivered_at = excluded.delivered_at, opened_at = excluded.opened_at, clicked_at = excluded.clicked_at, converted_at = excluded.converted_at`,
+		m.id, ns, m.scenario, m.customer, m.id, m.channel, at("delivered"), at("opened"), at("clicked"), at("converted"))
+	if err != nil {
+		return err
+	}
+	for _, kind := range store.Engagements {
+		if err := tx.SyncEngagements(t.Context(), ns, kind, []string{m.id}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func optionalTime(at time.Time) store.Field[time.Time] {
+	if at.IsZero() {
+		return store.None[time.Time]()
+	}
+	return store.Value(at)
+}
+
 func optional(v string) store.Field[string] {
 	if v == "" {
 		return store.None[string]()
@@ -138,7 +235,11 @@ func matching(t testing.TB, db *store.Store, ns string, match v1alpha1.Match, s 
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := db.Query(t.Context(), query.SQL, query.Args(now)...)
+	cuts, err := (&audience.Refresher{Store: db}).Thresholds(t.Context(), ns, query.Cuts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := db.Query(t.Context(), query.SQL, query.Args(now, cuts)...)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, query.SQL)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/money"
+	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 // limits are the smallest and the largest amount that match; nil is none.
@@ -71,8 +72,16 @@ func (s *statement) spend(c *v1alpha1.SpendCondition, path string) (predicate, e
 	if set.query != "" {
 		return s.member(set), nil
 	}
-	if rank, err := spendRankOf(c, path); rank != nil || err != nil {
-		return s.spendRank(c, rank), err
+	rank, err := spendRankOf(c, path)
+	if err != nil {
+		return predicate{}, err
+	}
+	if rank != nil {
+		measure := measureSpend
+		if c.OfOrDefault() == v1alpha1.SpendAverage {
+			measure = measureAverage
+		}
+		return s.within(Cut{measure, rank.low, rank.share}), nil
 	}
 	l, err := spendLimits(c, path)
 	if err != nil {
@@ -87,8 +96,16 @@ func (s *statement) spend(c *v1alpha1.SpendCondition, path string) (predicate, e
 
 // spendIn is the condition as a subquery of orders, where it needs one.
 func (s *statement) spendIn(c *v1alpha1.SpendCondition, path string) (membershipIn, error) {
+	s.kinds |= store.TouchedOrders
 	if c.Within == "" && c.Where == nil {
 		return membershipIn{}, nil
+	}
+	if c.Within != "" {
+		d, err := duration(c.Within, path+".within")
+		if err != nil {
+			return membershipIn{}, err
+		}
+		s.moves(slice{facts: factOrders, age: d})
 	}
 	rank, err := spendRankOf(c, path)
 	if err != nil {
@@ -99,8 +116,10 @@ func (s *statement) spendIn(c *v1alpha1.SpendCondition, path string) (membership
 		return membershipIn{}, err
 	}
 	if rank != nil {
+		// Where others stand moves with the window, and nothing tells by how much.
+		s.whole = true
 		table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id")
-		return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM %s o WHERE o.amount %s %s", table, rank.compare, s.cut(rank, "o.amount", table+" o"))}, nil
+		return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM %s o WHERE o.amount %s %s", table, rank.compare(), s.cut(rank, "o.amount", table+" o"))}, nil
 	}
 	l, err := spendLimits(c, path)
 	if err != nil {
@@ -138,16 +157,29 @@ func orderSum(c *v1alpha1.SpendCondition) string {
 
 // rank is the place up to which customers belong to a percentage.
 type rank struct {
-	// share is in 1/10,000 of a percent, of which a million make the whole.
-	share          int64
-	order, compare string
+	share int64 // in millionths
+	low   bool
+}
+
+func (r *rank) order() string {
+	if r.low {
+		return "ASC"
+	}
+	return "DESC"
+}
+
+func (r *rank) compare() string {
+	if r.low {
+		return "<="
+	}
+	return ">="
 }
 
 // spendRankOf is nil where a condition asks for no percentage.
 func spendRankOf(c *v1alpha1.SpendCondition, path string) (*rank, error) {
-	r, percent, name := &rank{order: "DESC", compare: ">="}, c.TopPercent, "topPercent"
+	percent, name, low := c.TopPercent, "topPercent", false
 	if percent == nil {
-		r, percent, name = &rank{order: "ASC", compare: "<="}, c.BottomPercent, "bottomPercent"
+		percent, name, low = c.BottomPercent, "bottomPercent", true
 	}
 	if percent == nil {
 		return nil, nil
@@ -159,8 +191,7 @@ func spendRankOf(c *v1alpha1.SpendCondition, path string) (*rank, error) {
 	if share <= 0 || share > 100*money.Unit {
 		return nil, &Invalid{path + "." + name, "lies above 0 and at most at 100"}
 	}
-	r.share = int64(share)
-	return r, nil
+	return &rank{share: int64(share), low: low}, nil
 }
 
 // cut is the amount of the last one whose rank is within the percentage, which the statement looks up
@@ -168,13 +199,5 @@ func spendRankOf(c *v1alpha1.SpendCondition, path string) (*rank, error) {
 func (s *statement) cut(r *rank, amount, from string) string {
 	// The place is rounded up, and the offset is one less. Without anybody it is 0, and the cut NULL.
 	return fmt.Sprintf("(SELECT %[1]s FROM %[2]s ORDER BY %[1]s %[3]s LIMIT 1 OFFSET (SELECT (%[4]s * COUNT(*) - 1) / 1000000 FROM %[2]s))",
-		amount, from, r.order, s.number(r.share))
-}
-
-func (s *statement) spendRank(c *v1alpha1.SpendCondition, r *rank) predicate {
-	if r == nil {
-		return predicate{}
-	}
-	cut := s.cut(r, spendColumn(c, "b.spend", "b.orders"), "metrics b WHERE b.ns = $1 AND b.orders > 0")
-	return when(fmt.Sprintf("%s > 0 AND %s %s %s", s.metric("orders"), s.spendOf(c), r.compare, cut))
+		amount, from, r.order(), s.number(r.share))
 }

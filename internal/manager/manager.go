@@ -191,7 +191,18 @@ func reconcilers(ctx context.Context, mgr ctrl.Manager, st *store.Store, compile
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: c.Clock,
 		Audience: &audience.Refresher{Store: st, Clock: c.Clock},
 	}
-	if err := segments.SetupWithManager(mgr); err != nil {
+	nudges := controllers.NewNudges(c.StatusEvery)
+	if err := segments.SetupWithManager(mgr, nudges); err != nil {
+		return err
+	}
+	if err := mgr.Add(leading{followerRunnable(mgr, &audience.Follower{
+		Refresher: segments.Audience, Log: c.Log.WithName("segments"),
+		Changed: func(ns, name string) { nudges.Nudge(dispatch.Ref{Namespace: ns, Name: name}) },
+		Behind: func(ns, name string) {
+			segments.Behind(ns, name)
+			nudges.Nudge(dispatch.Ref{Namespace: ns, Name: name})
+		},
+	})}); err != nil {
 		return err
 	}
 	configs := &controllers.ChannelConfigReconciler{
@@ -218,12 +229,11 @@ func engineRunnable(mgr ctrl.Manager, engine *dispatch.Engine) manager.RunnableF
 			return err
 		}
 		for _, ref := range known {
-			var s crm.Scenario
-			err := mgr.GetAPIReader().Get(ctx, types.NamespacedName{Namespace: ref.Namespace, Name: ref.Name}, &s)
-			if client.IgnoreNotFound(err) != nil {
-				return fmt.Errorf("looking for scenarios that were deleted: %w", err)
+			deleted, err := isDeleted(ctx, mgr, &crm.Scenario{}, ref.Namespace, ref.Name)
+			if err != nil {
+				return err
 			}
-			if err == nil && s.DeletionTimestamp.IsZero() {
+			if !deleted {
 				continue
 			}
 			if _, err := engine.Cancel(ctx, ref); err != nil {
@@ -232,6 +242,38 @@ func engineRunnable(mgr ctrl.Manager, engine *dispatch.Engine) manager.RunnableF
 		}
 		return engine.Run(ctx)
 	}
+}
+
+// followerRunnable follows facts, once segments that were deleted while nobody looked are forgotten.
+func followerRunnable(mgr ctrl.Manager, follower *audience.Follower) manager.RunnableFunc {
+	return func(ctx context.Context) error {
+		known, err := follower.Known(ctx)
+		if err != nil {
+			return err
+		}
+		for _, segment := range known {
+			deleted, err := isDeleted(ctx, mgr, &crm.Segment{}, segment.Namespace, segment.Segment)
+			if err != nil {
+				return err
+			}
+			if !deleted {
+				continue
+			}
+			if err := follower.Delete(ctx, segment.Namespace, segment.Segment); err != nil {
+				return err
+			}
+		}
+		return follower.Run(ctx)
+	}
+}
+
+// isDeleted asks the API server itself.
+func isDeleted(ctx context.Context, mgr ctrl.Manager, o client.Object, namespace, name string) (bool, error) {
+	err := mgr.GetAPIReader().Get(ctx, types.NamespacedName{Namespace: namespace, Name: name}, o)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("looking for what was deleted: %w", err)
+	}
+	return err != nil || !o.GetDeletionTimestamp().IsZero(), nil
 }
 
 func probes(mgr ctrl.Manager, st *store.Store) error {

@@ -139,7 +139,11 @@ func attributesText(attributes map[string]json.RawMessage) string {
 // touchCustomers tells of the customers that a batch changed, and works out who can be reached.
 func (t *Tx) touchCustomers(ctx context.Context, ns string, customers merged[customerRow], consents merged[consentRow]) error {
 	var reach []string
-	for _, row := range slices.Concat(customers.added, customers.changed) {
+	for _, row := range customers.added {
+		t.Touch(ns, row.id, TouchedNew|TouchedCustomer)
+		reach = append(reach, row.id)
+	}
+	for _, row := range customers.changed {
 		t.Touch(ns, row.id, TouchedCustomer)
 		reach = append(reach, row.id)
 	}
@@ -165,7 +169,7 @@ func (t *Tx) ensureCustomers(ctx context.Context, ns string, ids []string, lock 
 	for _, id := range ids {
 		if !known[id] {
 			m.added = append(m.added, id)
-			t.Touch(ns, id, TouchedCustomer)
+			t.Touch(ns, id, TouchedNew)
 		}
 	}
 	return write(ctx, t, "customers", customerColumns, 2, m, func(id string, row []any) []any {

@@ -6,6 +6,8 @@ package store
 import (
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"modernc.org/sqlite"
@@ -58,4 +60,14 @@ func postgresCode(err error) string {
 		return ""
 	}
 	return e.Code
+}
+
+// WithoutData is an error that may be shown: what PostgreSQL says of values that it cannot use has
+// these values in it, and they may be a customer's.
+func WithoutData(err error) error {
+	code := postgresCode(err)
+	if !strings.HasPrefix(code, "22") && !strings.HasPrefix(code, "23") {
+		return err
+	}
+	return fmt.Errorf("a value that is stored does not fit (SQLSTATE %s)", code)
 }

@@ -19,7 +19,7 @@ type Touched int64
 // asks for one of them looks at some customers too many, never at one too few.
 const (
 	TouchedOrders Touched = 1 << iota
-	// TouchedCustomer is a new customer, or another address or attribute.
+	// TouchedCustomer is another address or attribute.
 	TouchedCustomer
 	// TouchedReach is another set of channels that reach the customer.
 	TouchedReach
@@ -27,6 +27,8 @@ const (
 	TouchedEngagement
 	TouchedFavourite
 	TouchedReplenishment
+	// TouchedNew is a customer of whom nothing was known.
+	TouchedNew
 
 	firstEventBit, eventBits     = 8, 27
 	firstSegmentBit, segmentBits = firstEventBit + eventBits, 27

@@ -8,7 +8,7 @@ SELECT COUNT(*) FROM customers WHERE ns = $1
 
 -- $1: string shop
 -- $2: string birthday
--- $3: []string [06-30 07-01 07-02 07-03 07-04 07-05 07-06 07-07 07-08 07-09]
+-- $3: []string [06-29 06-30 07-01 07-02 07-03 07-04 07-05 07-06 07-07 07-08 07-09 07-10]
 -- $4: string Asia/Tokyo
 -- $5: []string [07-01 07-02 07-03 07-04 07-05 07-06 07-07 07-08]
 -- $6: string age

@@ -84,7 +84,9 @@ CREATE INDEX favourites_added ON favourites (ns, added_at, customer_id);
 ALTER TABLE segments ADD COLUMN definition TEXT NOT NULL DEFAULT ''; -- the match and what of the shop it depends on
 ALTER TABLE segments ADD COLUMN seq BIGINT NOT NULL DEFAULT 0;       -- of the feed: what was touched up to here is in the membership
 ALTER TABLE segments ADD COLUMN cuts TEXT NOT NULL DEFAULT '';       -- the thresholds of percentages that the membership was made with
+ALTER TABLE segments ADD COLUMN changed_at BIGINT NOT NULL DEFAULT 0; -- when the numbers or the match changed
 ALTER TABLE segments ADD COLUMN full_at BIGINT NOT NULL DEFAULT 0;   -- when everybody was looked at
+ALTER TABLE segments ADD COLUMN base BIGINT NOT NULL DEFAULT 0;      -- how many customers were looked at then
 ALTER TABLE segments ADD COLUMN kept_since BIGINT NOT NULL DEFAULT 0; -- who came and went is known from here on
 ALTER TABLE memberships ADD COLUMN reach SMALLINT NOT NULL DEFAULT 0; -- as the customer's, when it was last counted
 UPDATE memberships SET reach = (SELECT c.reach FROM customers c WHERE c.ns = memberships.ns AND c.id = memberships.customer_id)

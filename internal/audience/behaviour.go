@@ -1,0 +1,158 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// rfm compares quintiles. Who is at least in quintile q is among the best (6 - q) fifths.
+func (s *statement) rfm(c *v1alpha1.RFMCondition, path string) (predicate, error) {
+	var parts []predicate
+	for _, of := range []struct {
+		measure string
+		within  *v1alpha1.QuintileRange
+	}{{measureLast, c.Recency}, {measureOrders, c.Frequency}, {measureSpend, c.Monetary}} {
+		if of.within == nil {
+			continue
+		}
+		if of.within.AtLeast > 5 || of.within.AtMost > 5 || of.within.AtLeast < 0 || of.within.AtMost < 0 {
+			return predicate{}, &Invalid{path, "a quintile is a number from 1 to 5"}
+		}
+		s.kinds |= store.TouchedOrders
+		atLeast := func(q int32) Cut { return Cut{Measure: of.measure, Share: int64(6-q) * wholeShare / 5} }
+		if of.within.AtLeast > 1 {
+			parts = append(parts, s.within(atLeast(of.within.AtLeast)))
+		}
+		if most := of.within.AtMost; most != 0 && most < 5 {
+			parts = append(parts, s.within(atLeast(most+1)).not())
+		}
+	}
+	// Who has not bought has no quintile, not even the lowest.
+	s.kinds |= store.TouchedOrders
+	return allOf(append(parts, when(s.metric("orders")+" > 0"))), nil
+}
+
+// subscription asks for one row that fits all fields, or for none at all.
+func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string) (predicate, error) {
+	s.kinds |= store.TouchedSubscription
+	var statuses []string
+	none := false
+	for _, status := range c.Status {
+		if status == v1alpha1.SubscriptionNone {
+			none = true
+		} else {
+			statuses = append(statuses, string(status))
+		}
+	}
+	var alternatives []predicate
+	if none {
+		alternatives = append(alternatives, s.member(membershipIn{
+			query: "SELECT o.customer_id FROM subscriptions o WHERE " + s.of("o"), repeats: true, outside: true,
+		}))
+	}
+	if len(statuses) > 0 || !none {
+		query, err := s.subscribed(c, statuses, path)
+		if err != nil {
+			return predicate{}, err
+		}
+		alternatives = append(alternatives, s.member(membershipIn{query: query, repeats: true}))
+	}
+	return anyOf(alternatives), nil
+}
+
+func (s *statement) subscribed(c *v1alpha1.SubscriptionCondition, statuses []string, path string) (string, error) {
+	where := []string{"SELECT o.customer_id FROM subscriptions o WHERE " + s.of("o")}
+	if len(statuses) > 0 {
+		slices.Sort(statuses)
+		where = append(where, s.among("o.status", statuses))
+	}
+	if len(c.Plan) > 0 {
+		where = append(where, s.among("o.plan", c.Plan))
+	}
+	if c.CancelledWithin != "" {
+		d, err := duration(c.CancelledWithin, path+".cancelledWithin")
+		if err != nil {
+			return "", err
+		}
+		s.moves(slice{facts: factCancellations, age: d})
+		where = append(where, "o.cancelled_at > "+s.before(d))
+	}
+	if c.NextDeliveryWithin != "" {
+		d, err := duration(c.NextDeliveryWithin, path+".nextDeliveryWithin")
+		if err != nil {
+			return "", err
+		}
+		s.moves(slice{facts: factDeliveries}, slice{facts: factDeliveries, age: -d})
+		where = append(where, s.ahead("o.next_delivery_at", d))
+	}
+	return strings.Join(where, " AND "), nil
+}
+
+// ahead holds for a moment from now on, until so long after.
+func (s *statement) ahead(column string, d time.Duration) string {
+	return column + " > " + s.before(0) + " AND " + column + " <= " + s.before(-d)
+}
+
+func (s *statement) engagementsIn(c *v1alpha1.EngagementCondition, path string) (membershipIn, error) {
+	kind := strings.ToLower(c.Kind)
+	if !slices.Contains(store.Engagements, kind) {
+		return membershipIn{}, &Invalid{path + ".kind", "is Delivered, Opened, Clicked or Converted"}
+	}
+	atLeast, most := c.Range()
+	switch {
+	case most != nil && *most < atLeast:
+		return membershipIn{}, &Invalid{path, "atLeast must not be above atMost"}
+	case atLeast == 0 && most == nil:
+		return membershipIn{everybody: true}, nil
+	}
+	s.kinds |= store.TouchedEngagement
+	where := []string{"engagements o WHERE " + s.of("o") + " AND o.kind = " + s.text(kind)}
+	if c.Scenario != "" {
+		where = append(where, "o.scenario = "+s.text(string(c.Scenario)))
+	}
+	if c.Channel != "" {
+		where = append(where, "o.channel = "+s.text(string(c.Channel)))
+	}
+	if c.Within != "" {
+		d, err := duration(c.Within, path+".within")
+		if err != nil {
+			return membershipIn{}, err
+		}
+		s.moves(slice{facts: factEngagements, name: kind, age: d})
+		where = append(where, "o.at > "+s.before(d))
+	}
+	return s.counted(strings.Join(where, " AND "), atLeast, most), nil
+}
+
+func (s *statement) favouritesIn(c *v1alpha1.FavouriteCondition, path string) (membershipIn, error) {
+	s.kinds |= store.TouchedFavourite
+	where := []string{"SELECT o.customer_id FROM favourites o WHERE " + s.of("o")}
+	if c.Product != "" {
+		where = append(where, "o.product_id = "+s.text(c.Product))
+	}
+	if c.Category != "" {
+		category := s.text(c.Category)
+		where = append(where, fmt.Sprintf("(o.category = %[1]s OR o.category IS NULL AND EXISTS (SELECT 1 FROM products p WHERE p.ns = $1 AND p.id = o.product_id AND p.category = %[1]s))", category))
+	}
+	if c.Within != "" {
+		d, err := duration(c.Within, path+".within")
+		if err != nil {
+			return membershipIn{}, err
+		}
+		s.moves(slice{facts: factFavourites, age: d})
+		where = append(where, "o.added_at > "+s.before(d))
+	}
+	return membershipIn{query: strings.Join(where, " AND "), repeats: true}, nil
+}
+
+func (s *statement) replenishmentIn(*v1alpha1.ReplenishmentCondition, string) (membershipIn, error) {
+	return membershipIn{}, nil
+}

@@ -1,0 +1,189 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// The tables that a refresh works in belong to its connection, and are empty when it begins.
+//
+// looked_at is whom to look at and why: things learnt of some kinds, or a fact that got to a certain
+// age or a threshold that moved (bits of moved). candidates is what is known of them. differing is who
+// comes into a segment (no had), who leaves (no reach), and whose reach is another.
+const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id %[1]s PRIMARY KEY, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)%[3]s;
+CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id %[1]s PRIMARY KEY, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
+	email TEXT, phone TEXT, line_user_id TEXT, attributes %[2]s, reach SMALLINT NOT NULL,
+	orders BIGINT, spend BIGINT, first_order_at BIGINT, last_order_at BIGINT, previous_order_at BIGINT)%[3]s;
+CREATE TEMP TABLE IF NOT EXISTS differing (customer_id %[1]s PRIMARY KEY, had SMALLINT, reach SMALLINT)%[3]s;
+`
+
+// plannerSettings are PostgreSQL's for a refresh. Compiling a plan to machine code takes longer than
+// these statements; a plan for whatever time and amounts come is not one for those there are; and a
+// set of customers that does not fit is looked up one by one.
+const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
+	set_config('work_mem', '64MB', true), set_config('client_min_messages', 'warning', true);
+`
+
+func setUp(ctx context.Context, tx *store.Tx) error {
+	// Statements without arguments may be many in one.
+	statements := fmt.Sprintf(workTables, "TEXT", "TEXT", "") + `DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing`
+	if tx.Dialect() == store.Postgres {
+		statements = plannerSettings + fmt.Sprintf(workTables, `TEXT COLLATE "C"`, "JSONB", " ON COMMIT DELETE ROWS")
+	}
+	if _, err := tx.Exec(ctx, statements); err != nil {
+		return fmt.Errorf("make room to work in: %w", err)
+	}
+	return nil
+}
+
+// lookAt gathers whom the plans must look at, and what is known of them.
+func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now time.Time, cuts Thresholds) error {
+	if err := lookAtTouched(ctx, tx, ns, plans); err != nil {
+		return fmt.Errorf("gather who was touched: %w", err)
+	}
+	reasons := &reasons{bits: map[any]int64{}}
+	for _, p := range plans {
+		for _, slice := range p.query.slices {
+			p.moved |= reasons.moved(slice, p.state.RefreshedAt)
+		}
+		for _, cut := range p.query.Cuts {
+			if old := p.state.cuts[cut]; old != cuts[cut] {
+				p.moved |= reasons.crossed(crossing{cut, old.Int64, cuts[cut].Int64})
+			}
+		}
+	}
+	if err := reasons.lookAt(ctx, tx, ns, now); err != nil {
+		return err
+	}
+	return know(ctx, tx, ns, "")
+}
+
+// know fills candidates from looked_at, for those whom condition chooses.
+func know(ctx context.Context, tx *store.Tx, ns, condition string) error {
+	_, err := tx.Exec(ctx, `INSERT INTO candidates (customer_id, kinds, moved, known, email, phone, line_user_id, attributes, reach,
+			orders, spend, first_order_at, last_order_at, previous_order_at)
+		SELECT l.customer_id, l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END, c.email, c.phone, c.line_user_id, c.attributes, COALESCE(c.reach, 0),
+			m.orders, m.spend, m.first_order_at, m.last_order_at, m.previous_order_at
+		FROM looked_at l
+		LEFT JOIN customers c ON c.ns = $1 AND c.id = l.customer_id
+		LEFT JOIN metrics m ON m.ns = $1 AND m.customer_id = l.customer_id
+		WHERE TRUE`+condition, ns)
+	if err != nil {
+		return fmt.Errorf("read the candidates: %w", err)
+	}
+	return nil
+}
+
+func lookAtTouched(ctx context.Context, tx *store.Tx, ns string, plans []*plan) error {
+	var kinds store.Touched
+	from := plans[0].state.seq
+	for _, p := range plans {
+		kinds |= p.query.kinds
+		from = min(from, p.state.seq)
+	}
+	query := `INSERT INTO looked_at (customer_id, kinds, moved)
+		SELECT customer_id, BIT_OR(kinds), 0 FROM touched WHERE ns = $1 AND seq > $2 AND (kinds & $3) <> 0 GROUP BY customer_id`
+	if tx.Dialect() == store.SQLite {
+		query = `INSERT INTO looked_at (customer_id, kinds, moved)
+		SELECT customer_id, kinds, 0 FROM touched WHERE ns = $1 AND seq > $2 AND (kinds & $3) <> 0
+		ON CONFLICT (customer_id) DO UPDATE SET kinds = looked_at.kinds | excluded.kinds`
+	}
+	_, err := tx.Exec(ctx, query, ns, from, int64(kinds))
+	return err
+}
+
+// reasons give each kind of reason a bit. Where there are more than bits, some share one, and who is
+// looked at for one reason is looked at for the other too.
+type reasons struct {
+	bits     map[any]int64
+	slices   []movedSlice
+	crossing []crossing
+}
+
+type movedSlice struct {
+	slice
+	since time.Time
+}
+
+// crossing is the values that a threshold has passed.
+type crossing struct {
+	Cut
+	from, to int64
+}
+
+func (r *reasons) bit(of any) int64 {
+	bit, known := r.bits[of]
+	if !known {
+		bit = 1 << (len(r.bits) % 62)
+		r.bits[of] = bit
+	}
+	return bit
+}
+
+func (r *reasons) moved(s slice, since time.Time) int64 {
+	if _, known := r.bits[s]; !known {
+		r.slices = append(r.slices, movedSlice{s, since})
+	}
+	for i := range r.slices {
+		if r.slices[i].slice == s && since.Before(r.slices[i].since) {
+			r.slices[i].since = since
+		}
+	}
+	return r.bit(s)
+}
+
+func (r *reasons) crossed(c crossing) int64 {
+	if _, known := r.bits[c]; !known {
+		r.crossing = append(r.crossing, c)
+	}
+	return r.bit(c)
+}
+
+func (r *reasons) lookAt(ctx context.Context, tx *store.Tx, ns string, now time.Time) error {
+	add := func(customers string, bit int64, args ...any) error {
+		// The bit is a number of ours.
+		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO looked_at (customer_id, kinds, moved) SELECT y.customer_id, 0, %d FROM (%s) y GROUP BY y.customer_id
+			ON CONFLICT (customer_id) DO UPDATE SET moved = looked_at.moved | excluded.moved`, bit, customers), append([]any{ns}, args...)...)
+		return err
+	}
+	for _, s := range r.slices {
+		customers, args := s.customers(s.since, now)
+		if err := add(customers, r.bits[s.slice], args...); err != nil {
+			return fmt.Errorf("gather for whom time has passed: %w", err)
+		}
+	}
+	for _, c := range r.crossing {
+		customers := fmt.Sprintf("SELECT m.customer_id FROM metrics m WHERE m.ns = $1 AND m.orders > 0 AND %s BETWEEN $2 AND $3", c.column("m"))
+		if err := add(customers, r.bits[c], min(c.from, c.to), max(c.from, c.to)); err != nil {
+			return fmt.Errorf("gather whom a threshold has passed: %w", err)
+		}
+	}
+	return nil
+}
+
+// crowd is how many candidates there are for the same reasons.
+type crowd struct{ kinds, moved, size int64 }
+
+func crowds(ctx context.Context, tx *store.Tx) (_ []crowd, err error) {
+	rows, err := tx.Query(ctx, `SELECT kinds, moved, COUNT(*) FROM candidates GROUP BY kinds, moved`)
+	if err != nil {
+		return nil, fmt.Errorf("count the candidates: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var out []crowd
+	for rows.Next() {
+		var c crowd
+		if err := rows.Scan(&c.kinds, &c.moved, &c.size); err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
