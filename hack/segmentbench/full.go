@@ -40,7 +40,10 @@ func (b *bench) compiled(q *question, now time.Time) (s statement, ok bool, err 
 	if err != nil {
 		return statement{}, false, fmt.Errorf("compile %s: %w", q.name, err)
 	}
-	return statement{SQL: query.SQL, args: query.Args(now), Settings: ofRefresh}, true, nil
+	return statement{SQL: query.SQL, Settings: ofRefresh, args: func(ctx context.Context, db store.Querier) ([]any, error) {
+		cuts, err := thresholds(ctx, db, query.Cuts)
+		return query.Args(now, cuts), err
+	}}, true, nil
 }
 
 // supported are the questions that compile. The others are in the report.
@@ -152,7 +155,7 @@ func (b *bench) compareRefresh(ctx context.Context, q *question, hand best) (one
 	const name, byHand = "measured", "measured-by-hand"
 	refresh := func() (time.Duration, error) {
 		began := time.Now()
-		result, err := b.refresh(ctx, q, name)
+		result, err := b.refresher.RefreshFully(ctx, namespace, name, &v1alpha1.SegmentSpec{Match: q.match}, audience.Shop{})
 		if err == nil && result.Members != hand.Members {
 			b.report.disagree("%s has %d members by hand, and %d by its refresh", q.name, hand.Members, result.Members)
 		}

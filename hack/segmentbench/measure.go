@@ -18,7 +18,15 @@ import (
 type statement struct {
 	SQL      string `json:"sql"`
 	Settings string `json:"settings,omitempty"`
-	args     []any
+	// args are the arguments, where there are any, and may take something to find out.
+	args func(ctx context.Context, q store.Querier) ([]any, error)
+}
+
+func (s *statement) arguments(ctx context.Context, q store.Querier) ([]any, error) {
+	if s.args == nil {
+		return nil, nil
+	}
+	return s.args(ctx, q)
 }
 
 // planner is what a statement by hand may set. Every text is planned anew, as PostgreSQL would otherwise
@@ -52,7 +60,11 @@ func count(ctx context.Context, db *store.Store, s statement, limit time.Duratio
 		}
 		began := time.Now()
 		defer func() { took = time.Since(began) }()
-		return tx.QueryRow(ctx, "SELECT count(*) FROM (\n"+s.SQL+"\n) q", s.args...).Scan(&rows)
+		args, err := s.arguments(ctx, tx)
+		if err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, "SELECT count(*) FROM (\n"+s.SQL+"\n) q", args...).Scan(&rows)
 	})
 	if err != nil {
 		err = fmt.Errorf("%w\n%s", err, s.SQL)
@@ -98,7 +110,7 @@ func fastest(ctx context.Context, db *store.Store, ways []string) (best, error) 
 			for range 2 {
 				var limit time.Duration
 				if found != nil {
-					limit = max(2*found.Took, 100*time.Millisecond)
+					limit = max(3*found.Took/2, 200*time.Millisecond)
 				}
 				rows, took, err := count(ctx, db, s, limit)
 				if tooLong(err) {

@@ -91,9 +91,10 @@ func (s *storeReport) printRound(w io.Writer) {
 		return
 	}
 	fmt.Fprintf(w, "\n%d segments by hand, ms, and their members before and after the churn\n\n", len(r.Segments))
-	fmt.Fprintf(w, "segment\tbefore\tafter\tbase tables\tmetrics\tplanner\tplanner\t\n")
+	fmt.Fprintf(w, "segment\tbefore\tafter\tbase tables\tmetrics\tplanner\tplanner\tcandidates\t\t\n")
 	for _, line := range r.Segments {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t\n", line.Name, line.Members, line.After, line.Base.Took, line.Metrics.Took, line.Base.Settings, line.Metrics.Settings)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t%d\t%s\t\n", line.Name, line.Members, line.After,
+			line.Base.Took, line.Metrics.Took, line.Base.Settings, line.Metrics.Settings, line.Candidates, line.Mode)
 	}
 	in := 0
 	for _, line := range r.Segments {
@@ -101,8 +102,8 @@ func (s *storeReport) printRound(w io.Writer) {
 			in++
 		}
 	}
-	fmt.Fprintf(w, "all %d\t\t\t%.0f\t%.0f\t\t\t\n", len(r.Segments), r.AllBase, r.AllMetrics)
-	fmt.Fprintf(w, "the %d of the round\t\t\t%.0f\t%.0f\t\t\t\n", in, r.Base, r.Metrics)
+	fmt.Fprintf(w, "all %d\t\t\t%.0f\t%.0f\t\t\t\t\t\n", len(r.Segments), r.AllBase, r.AllMetrics)
+	fmt.Fprintf(w, "the %d of the round\t\t\t%.0f\t%.0f\t\t\t\t\t\n", in, r.Base, r.Metrics)
 	fmt.Fprintf(w, "\nA round of %d segments after %d orders and %d events, ms\n\n", in, r.Orders, r.Events)
 	fmt.Fprintf(w, "first refresh of all\t%.0f\t\n", r.First)
 	fmt.Fprintf(w, "ingest, whole\t%.0f\t\n", r.Ingest)

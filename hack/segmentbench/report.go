@@ -81,6 +81,10 @@ type segmentLine struct {
 	After     int64    `json:"membersAfter"`
 	Base      handLine `json:"base"`
 	Metrics   handLine `json:"metrics"`
+	// What the round did about it; nothing where there was nothing to do.
+	Mode       string  `json:"mode,omitempty"`
+	Candidates int64   `json:"candidates,omitempty"`
+	Refresh    float64 `json:"refresh,omitempty"`
 }
 
 type handLine struct {

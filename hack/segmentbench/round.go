@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kaeru-dev/kaeru/internal/audience"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -47,12 +48,29 @@ func (b *bench) round(ctx context.Context, supported []*question) error {
 	return b.verify(ctx, supported)
 }
 
-// bringUpToDate is the round.
+// bringUpToDate is the round. A segment that it leaves, as only a look at everybody can tell, is
+// refreshed by itself, as its controller would.
 func (b *bench) bringUpToDate(ctx context.Context, supported []*question) error {
-	for _, q := range supported {
-		if _, err := b.refresh(ctx, q, q.name); err != nil {
-			return err
+	outcomes, err := b.refresher.Round(ctx, namespace, audience.RoundOptions{})
+	if err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.Err != nil {
+			return o.Err
 		}
+		line := &segmentLine{}
+		for _, q := range supported {
+			if q.name != o.Name {
+				continue
+			}
+			if line = b.report.Round.line(q); o.Full {
+				if o.Result, err = b.refresh(ctx, q, q.name); err != nil {
+					return err
+				}
+			}
+		}
+		line.Mode, line.Candidates, line.Refresh = o.Mode, o.Candidates, milliseconds(o.Duration)
 	}
 	return nil
 }
@@ -172,7 +190,11 @@ func (b *bench) verify(ctx context.Context, supported []*question) error {
 				if err := prepare(ctx, tx, side.Settings, 0); err != nil {
 					return err
 				}
-				return tx.QueryRow(ctx, asked, side.args...).Scan(&wrong)
+				args, err := side.arguments(ctx, tx)
+				if err != nil {
+					return err
+				}
+				return tx.QueryRow(ctx, asked, args...).Scan(&wrong)
 			})
 			if err != nil {
 				return fmt.Errorf("verify %s: %w", q.name, err)
