@@ -119,7 +119,8 @@ func drain(ctx context.Context, tx *store.Tx, query string, args ...any) (err er
 		return err
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() { //nolint:revive // nobody wants the rows
+	for rows.Next() {
+		continue
 	}
 	return rows.Err()
 }

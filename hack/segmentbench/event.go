@@ -39,9 +39,9 @@ func (e *event) properties() string {
 	case clicked:
 		return fmt.Sprintf(`{"campaign":"campaign-%d"}`, e.campaign)
 	case searched:
-		return fmt.Sprintf(`{"query":"%s"}`, category(e.product))
+		return fmt.Sprintf(`{"query":%q}`, category(e.product))
 	}
-	return fmt.Sprintf(`{"product_id":"%s","category":"%s"}`, productID(e.product), category(e.product))
+	return fmt.Sprintf(`{"product_id":%q,"category":%q}`, productID(e.product), category(e.product))
 }
 
 func (m *maker) eventName(n int) string { return m.d.of(ofEventName, n).pick(eventNames) }

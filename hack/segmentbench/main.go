@@ -172,7 +172,7 @@ func database(ctx context.Context, o options, dialect store.Dialect, s *shop, p 
 	var err error
 	if o.keep != "" {
 		// PostgreSQL may run as another user, who goes through it.
-		if err := os.MkdirAll(o.keep, 0o711); err != nil { //nolint:gosec // what is in it is private
+		if err := os.MkdirAll(o.keep, 0o711); err != nil {
 			return nil, nil, err
 		}
 	}

@@ -42,7 +42,7 @@ func (b *bench) round(ctx context.Context, supported []*question) error {
 	}
 	r.Round = milliseconds(time.Since(began))
 	b.report.memory(&r.Memory.Round)
-	if err := b.byHandAgain(ctx, supported); err != nil {
+	if err := b.byHandAgain(ctx); err != nil {
 		return err
 	}
 	return b.verify(ctx, supported)
@@ -108,7 +108,7 @@ func (b *bench) byHand(ctx context.Context, supported []*question) error {
 }
 
 // byHandAgain asks again after the churn, in the ways that were the fastest.
-func (b *bench) byHandAgain(ctx context.Context, supported []*question) error {
+func (b *bench) byHandAgain(ctx context.Context) error {
 	now := today.Add(b.later)
 	for i := range b.questions {
 		q := &b.questions[i]

@@ -21,16 +21,15 @@ type table struct {
 
 // tables are in the order in which they are filled. Within each, rows come in the order of its key.
 func (s *shop) tables() []table {
-	columns := func(names string) []string { return strings.Fields(names) }
 	return []table{
-		{"products", columns("ns id name category price stock updated_at"), productCount, productRow},
-		{"customers", columns("ns id email phone line_user_id attributes reach created_at updated_at"), s.customers, customerRow},
-		{"consents", columns("ns customer_id channel state source changed_at"), s.customers, consentRows},
-		{"suppressions", columns("ns channel address reason created_at"), s.customers, suppressionRow},
-		{"subscriptions", columns("ns id customer_id plan status started_at cancelled_at next_delivery_at updated_at"), s.customers, subscriptionRow},
-		{"orders", columns("ns id customer_id placed_at total currency status source counted received_at"), s.orders(), orderRow},
-		{"order_items", columns("ns order_id line customer_id product_id name category quantity price"), s.orders(), itemRows},
-		{"events", columns("ns id customer_id name occurred_at properties received_at"), s.events(), eventRow},
+		{"products", strings.Fields("ns id name category price stock updated_at"), productCount, productRow},
+		{"customers", strings.Fields("ns id email phone line_user_id attributes reach created_at updated_at"), s.customers, customerRow},
+		{"consents", strings.Fields("ns customer_id channel state source changed_at"), s.customers, consentRows},
+		{"suppressions", strings.Fields("ns channel address reason created_at"), s.customers, suppressionRow},
+		{"subscriptions", strings.Fields("ns id customer_id plan status started_at cancelled_at next_delivery_at updated_at"), s.customers, subscriptionRow},
+		{"orders", strings.Fields("ns id customer_id placed_at total currency status source counted received_at"), s.orders(), orderRow},
+		{"order_items", strings.Fields("ns order_id line customer_id product_id name category quantity price"), s.orders(), itemRows},
+		{"events", strings.Fields("ns id customer_id name occurred_at properties received_at"), s.events(), eventRow},
 	}
 }
 
@@ -68,13 +67,13 @@ func customerRow(m *maker, n int, yield func(...any)) {
 	}
 	if d.percent(70) {
 		born := time.Date(1945, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, d.IntN(62*365))
-		attributes = append(attributes, fmt.Sprintf(`"birthday":"%s"`, born.Format(time.DateOnly)))
+		attributes = append(attributes, fmt.Sprintf(`"birthday":%q`, born.Format(time.DateOnly)))
 	}
 	if prefecture := d.pick(prefectures); prefecture != "" {
-		attributes = append(attributes, fmt.Sprintf(`"prefecture":"%s"`, prefecture))
+		attributes = append(attributes, fmt.Sprintf(`"prefecture":%q`, prefecture))
 	}
 	if gender := d.pick(genders); gender != "" {
-		attributes = append(attributes, fmt.Sprintf(`"gender":"%s"`, gender))
+		attributes = append(attributes, fmt.Sprintf(`"gender":%q`, gender))
 	}
 	yield(namespace, customerID(n), mail, phone, line, "{"+strings.Join(attributes, ",")+"}",
 		m.reach(n, mail != nil && !suppressed(n), line != nil, phone != nil), store.Millis(from), store.Millis(from))
