@@ -20,7 +20,7 @@ LDFLAGS = -s -w -X github.com/kaeru-dev/kaeru/internal/version.version=$(VERSION
 help: ## Show this.
 	@awk 'BEGIN { FS = ":.*##" } \
 		/^##@/ { printf "\n\033[1m%s\033[0m\n", substr($$0, 5) } \
-		/^[a-z-]+:.*##/ { printf "  \033[36m%-14s\033[0m%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*##/ { printf "  \033[36m%-15s\033[0m%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The demo is compiled as bin/kaeru is, so that no package is compiled twice.
 .PHONY: demo
@@ -66,6 +66,11 @@ tidy: ## Tidy go.mod.
 .PHONY: bench
 bench: ## Run the benchmarks. PACKAGES=./internal/audience BENCH=Refresh narrows it.
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -timeout 60m $(PACKAGES)
+
+# FLAGS=-h shows what there is to choose.
+.PHONY: bench-segments
+bench-segments: deps ## Measure segments against SQL by hand over 1,000,000 customers. FLAGS="-customers 50000" for fewer.
+	go run ./hack/segmentbench $(FLAGS)
 
 .PHONY: deps
 deps: ## Install what the tests need beside Go (PostgreSQL's server programs), or say what to install.

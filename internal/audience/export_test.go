@@ -4,20 +4,10 @@
 package audience
 
 import (
-	"context"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
-
-// SetUpPlanner does to a transaction what a refresh does before it evaluates.
-func SetUpPlanner(ctx context.Context, tx *store.Tx) error {
-	if tx.Dialect() == store.SQLite {
-		return nil
-	}
-	_, err := tx.Exec(ctx, plannerSettings)
-	return err
-}
 
 // MomentOf is what SQLite asks Go for.
 func MomentOf(text string, zone *time.Location) (time.Time, bool) { return momentOf(text, zone) }

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -35,13 +36,27 @@ type PostgresServer struct {
 // answers. It ends with Stop, or with this process, and leaves nothing. A crash of the machine would
 // lose its data: nothing is synced.
 func StartPostgres(ctx context.Context) (*PostgresServer, error) {
+	return StartPostgresWith(ctx, PostgresOptions{})
+}
+
+// PostgresOptions are for a server that is more than a test's.
+type PostgresOptions struct {
+	// Dir keeps the server's files when it ends; a server that was there before is started again. It
+	// must be where the user that PostgreSQL runs as can go. Empty, they are nobody's and are removed.
+	Dir string
+	// Settings, such as shared_buffers=2GB, hold instead of those for tests.
+	Settings []string
+}
+
+// StartPostgresWith is StartPostgres with options.
+func StartPostgresWith(ctx context.Context, o PostgresOptions) (*PostgresServer, error) {
 	bin, err := postgresBinaries()
 	if err != nil {
 		return nil, err
 	}
 	var s *PostgresServer
 	err = retryPorts(func() (err error) {
-		s, err = startPostgres(ctx, bin)
+		s, err = startPostgres(ctx, bin, o)
 		return err
 	})
 	return s, err
@@ -50,14 +65,14 @@ func StartPostgres(ctx context.Context) (*PostgresServer, error) {
 // Stop ends the server at once, with whoever is connected.
 func (s *PostgresServer) Stop() error { return s.group.stop(syscall.SIGQUIT) }
 
-func startPostgres(ctx context.Context, bin string) (_ *PostgresServer, err error) {
+func startPostgres(ctx context.Context, bin string, o PostgresOptions) (_ *PostgresServer, err error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	credential, err := postgresCredential()
 	if err != nil {
 		return nil, err
 	}
-	g, err := newGroup("")
+	g, err := newGroup(o.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -66,37 +81,21 @@ func startPostgres(ctx context.Context, bin string) (_ *PostgresServer, err erro
 			err = errors.Join(err, g.stop(syscall.SIGQUIT))
 		}
 	}()
-	password := rand.Text()
-	passwordFile := g.path("password")
-	if err := os.WriteFile(passwordFile, []byte(password), 0o600); err != nil {
-		return nil, fmt.Errorf("write the password file: %w", err)
-	}
-	if credential != nil {
-		for _, file := range []string{g.dir, passwordFile} {
-			if err := os.Chown(file, int(credential.Uid), int(credential.Gid)); err != nil {
-				return nil, fmt.Errorf("give %s to the user that PostgreSQL runs as: %w", file, err)
-			}
-		}
-	}
-	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
-		"--pgdata", g.path("data"), "--username", "kaeru", "--auth", "scram-sha-256", "--pwfile", passwordFile,
-		"--encoding", "UTF8", "--locale", "C", "--no-sync")
-	initdb.Dir = g.dir
-	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
-	if out, err := initdb.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("initdb: %w: %s", err, out)
+	password, err := initPostgres(ctx, bin, g, credential)
+	if err != nil {
+		return nil, err
 	}
 	ports, err := freePorts(1)
 	if err != nil {
 		return nil, err
 	}
 	args := []string{"-D", g.path("data")}
-	for _, setting := range []string{
+	for _, setting := range slices.Concat([]string{
 		"listen_addresses=127.0.0.1", "port=" + ports[0], "unix_socket_directories=",
 		"max_connections=200", "shared_buffers=128MB", "max_wal_size=4GB",
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "wal_level=minimal", "max_wal_senders=0",
 		"timezone=UTC",
-	} {
+	}, o.Settings) { // of a setting given twice, the later one holds
 		args = append(args, "-c", setting)
 	}
 	server, err := g.start("postgres", credential, filepath.Join(bin, "postgres"), args...)
@@ -116,6 +115,38 @@ func startPostgres(ctx context.Context, bin string) (_ *PostgresServer, err erro
 		return nil, err
 	}
 	return &PostgresServer{URL: address, group: g}, nil
+}
+
+// initPostgres makes the server's files, unless they are there, and gives its password.
+func initPostgres(ctx context.Context, bin string, g *group, credential *syscall.Credential) (string, error) {
+	passwordFile := g.path("password")
+	if exists(filepath.Join(g.path("data"), "PG_VERSION")) {
+		password, err := os.ReadFile(passwordFile)
+		if err != nil {
+			return "", fmt.Errorf("read the password of the server that was there: %w", err)
+		}
+		return string(password), nil
+	}
+	password := rand.Text()
+	if err := os.WriteFile(passwordFile, []byte(password), 0o600); err != nil {
+		return "", fmt.Errorf("write the password file: %w", err)
+	}
+	if credential != nil {
+		for _, file := range []string{g.dir, passwordFile} {
+			if err := os.Chown(file, int(credential.Uid), int(credential.Gid)); err != nil {
+				return "", fmt.Errorf("give %s to the user that PostgreSQL runs as: %w", file, err)
+			}
+		}
+	}
+	initdb := exec.CommandContext(ctx, filepath.Join(bin, "initdb"),
+		"--pgdata", g.path("data"), "--username", "kaeru", "--auth", "scram-sha-256", "--pwfile", passwordFile,
+		"--encoding", "UTF8", "--locale", "C", "--no-sync")
+	initdb.Dir = g.dir
+	initdb.SysProcAttr = &syscall.SysProcAttr{Credential: credential}
+	if out, err := initdb.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("initdb: %w: %s", err, out)
+	}
+	return password, nil
 }
 
 // postgresBinaries is the directory with initdb and postgres. Debian keeps them out of PATH, a directory a version.

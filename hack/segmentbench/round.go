@@ -1,0 +1,209 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/audience"
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// round compares bringing all segments up to date after a churn with asking for all of them again by hand.
+func (b *bench) round(ctx context.Context, supported []*question) error {
+	r := &b.report.Round
+	b.clock.SetTime(today)
+	began := time.Now()
+	for i, q := range supported {
+		result, err := b.refresh(ctx, q, q.name)
+		if err != nil {
+			return err
+		}
+		r.line(q).Members = result.Members
+		b.progress.step("first refresh", i+1, len(supported))
+	}
+	r.First = milliseconds(time.Since(began))
+	if err := b.byHand(ctx, supported); err != nil {
+		return err
+	}
+	if err := b.ingest(ctx); err != nil {
+		return err
+	}
+	b.progress.say("round")
+	b.clock.SetTime(today.Add(b.later))
+	b.report.memory(&r.Memory.Others)
+	began = time.Now()
+	if err := b.bringUpToDate(ctx, supported); err != nil {
+		return err
+	}
+	r.Round = milliseconds(time.Since(began))
+	b.report.memory(&r.Memory.Round)
+	if err := b.byHandAgain(ctx); err != nil {
+		return err
+	}
+	return b.verify(ctx, supported)
+}
+
+// bringUpToDate is the round. A segment that it leaves, as only a look at everybody can tell, is
+// refreshed by itself, as its controller would.
+func (b *bench) bringUpToDate(ctx context.Context, supported []*question) error {
+	outcomes, err := b.refresher.Round(ctx, namespace, audience.RoundOptions{})
+	if err != nil {
+		return err
+	}
+	for _, o := range outcomes {
+		if o.Err != nil {
+			return o.Err
+		}
+		line := &segmentLine{}
+		for _, q := range supported {
+			if q.name != o.Name {
+				continue
+			}
+			if line = b.report.Round.line(q); o.Full {
+				if o.Result, err = b.refresh(ctx, q, q.name); err != nil {
+					return err
+				}
+			}
+		}
+		line.Mode, line.Candidates, line.Refresh = o.Mode, o.Candidates, milliseconds(o.Duration)
+	}
+	return nil
+}
+
+// byHand finds the fastest statements for all questions, supported or not, over the base tables and over metrics.
+func (b *bench) byHand(ctx context.Context, supported []*question) error {
+	for i := range b.questions {
+		q := &b.questions[i]
+		line := b.report.Round.line(q)
+		line.Supported = slices.Contains(supported, q)
+		for _, side := range []struct {
+			templates []string
+			to        *handLine
+		}{{q.kind.Base, &line.Base}, {q.kind.Metrics, &line.Metrics}} {
+			ways, err := q.statements(side.templates, today, b.db.Dialect())
+			if err != nil {
+				return err
+			}
+			found, err := fastest(ctx, b.db, ways)
+			if err != nil {
+				return fmt.Errorf("%s: %w", q.name, err)
+			}
+			*side.to = handLine{best: found, Members: found.Members, Took: milliseconds(found.Took), Settings: found.Settings}
+		}
+		if line.Base.Members != line.Metrics.Members {
+			b.report.disagree("%s has %d members over the base tables, and %d over metrics", q.name, line.Base.Members, line.Metrics.Members)
+		}
+		if line.Supported && line.Base.Members != line.Members {
+			b.report.disagree("%s has %d members over the base tables, and %d by its refresh", q.name, line.Base.Members, line.Members)
+		}
+		line.Members = line.Base.Members
+		b.progress.step("by hand", i+1, len(b.questions))
+	}
+	return nil
+}
+
+// byHandAgain asks again after the churn, in the ways that were the fastest.
+func (b *bench) byHandAgain(ctx context.Context) error {
+	now := today.Add(b.later)
+	for i := range b.questions {
+		q := &b.questions[i]
+		line := b.report.Round.line(q)
+		for _, side := range []struct {
+			templates []string
+			to        *handLine
+		}{{q.kind.Base, &line.Base}, {q.kind.Metrics, &line.Metrics}} {
+			ways, err := q.statements(side.templates, now, b.db.Dialect())
+			if err != nil {
+				return err
+			}
+			for range 2 {
+				rows, took, err := count(ctx, b.db, statement{SQL: ways[side.to.best.way], Settings: side.to.Settings}, 0)
+				if err != nil {
+					return fmt.Errorf("%s: %w", q.name, err)
+				}
+				side.to.Members = rows
+				// The faster of before and after: what the churn left behind is not held against these statements.
+				side.to.Took = min(side.to.Took, milliseconds(took))
+			}
+		}
+		line.After = line.Base.Members
+		if line.Base.Members != line.Metrics.Members {
+			b.report.disagree("after the churn %s has %d members over the base tables, and %d over metrics", q.name, line.Base.Members, line.Metrics.Members)
+		}
+		b.progress.step("by hand after the churn", i+1, len(b.questions))
+	}
+	b.report.Round.sum()
+	return nil
+}
+
+// ingest measures the churn with all that is kept up to date and without, undone, in turns, and then lets it happen.
+func (b *bench) ingest(ctx context.Context) error {
+	b.progress.say("ingest")
+	r := &b.report.Round
+	c := &churn{b.shop.maker(), b.later}
+	r.Orders, r.Events = c.size(), c.size()
+	measured := func(in ingest) func() (time.Duration, error) {
+		return func() (time.Duration, error) { return c.run(ctx, b.db, in, true) }
+	}
+	with, without, err := inTurns(min(b.runs, 3), measured(whole), measured(bare))
+	if err != nil {
+		return err
+	}
+	r.IngestUndone, r.BareUndone = milliseconds(with), milliseconds(without)
+	r.Upkeep = max(r.IngestUndone-r.BareUndone, 0)
+	took, err := c.run(ctx, b.db, whole, false)
+	r.Ingest = milliseconds(took)
+	return err
+}
+
+// verify compares the members of each segment with those of a full evaluation and of the statement
+// over the base tables, member by member.
+func (b *bench) verify(ctx context.Context, supported []*question) error {
+	now := today.Add(b.later)
+	for i, q := range supported {
+		full, _, err := b.compiled(q, now)
+		if err != nil {
+			return err
+		}
+		ways, err := q.statements(q.kind.Base, now, b.db.Dialect())
+		if err != nil {
+			return err
+		}
+		line := b.report.Round.line(q)
+		for _, side := range []struct {
+			what, id string
+			statement
+		}{
+			{"a full evaluation", "id", full},
+			{"the statement over the base tables", "customer_id", statement{SQL: ways[line.Base.best.way], Settings: line.Base.Settings}},
+		} {
+			members := fmt.Sprintf("SELECT customer_id FROM memberships WHERE ns = '%s' AND segment = '%s'", namespace, q.name)
+			asked := fmt.Sprintf("WITH asked AS MATERIALIZED (%s) SELECT count(*) FROM (SELECT * FROM (SELECT %s FROM asked EXCEPT %s) a UNION ALL SELECT * FROM (%s EXCEPT SELECT %s FROM asked) b) d",
+				side.SQL, side.id, members, members, side.id)
+			var wrong int64
+			err := b.db.Tx(ctx, func(tx *store.Tx) error {
+				if err := prepare(ctx, tx, side.Settings, 0); err != nil {
+					return err
+				}
+				args, err := side.arguments(ctx, tx)
+				if err != nil {
+					return err
+				}
+				return tx.QueryRow(ctx, asked, args...).Scan(&wrong)
+			})
+			if err != nil {
+				return fmt.Errorf("verify %s: %w", q.name, err)
+			}
+			if wrong > 0 {
+				b.report.disagree("after the round %s differs by %d members from %s", q.name, wrong, side.what)
+			}
+		}
+		b.progress.step("verify", i+1, len(supported))
+	}
+	return nil
+}
