@@ -164,7 +164,7 @@ func (b *bench) compareRefresh(ctx context.Context, q *question, hand best) (one
 	if err != nil {
 		return 0, 0, err
 	}
-	one, other, err = inTurns(b.runs, refresh, func() (time.Duration, error) { return write.run(ctx, b.db) })
+	one, other, err = inTurns(b.runs, refresh, func() (time.Duration, error) { return write.run(ctx, b.db, 0) })
 	if err != nil {
 		return 0, 0, err
 	}

@@ -47,6 +47,8 @@ const (
 	fullAtMost = 10 * time.Second
 	pruneEvery = time.Minute
 	learnEvery = 24 * time.Hour
+	// keepPast is how long it is known who was in a segment.
+	keepPast = 2 * 365 * 24 * time.Hour
 )
 
 // Run follows the feeds of all shops until ctx ends.
@@ -116,7 +118,7 @@ func (f *Follower) each(ctx context.Context, ns string) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// learn makes the predictions of a shop anew once a day.
+// learn makes the predictions of a shop anew once a day, and forgets who was in a segment long ago.
 func (f *Follower) learn(ctx context.Context, ns string, shop *followed) error {
 	now := f.Clock.Now()
 	if now.Before(shop.learnt.Add(learnEvery)) {
@@ -124,7 +126,7 @@ func (f *Follower) learn(ctx context.Context, ns string, shop *followed) error {
 	}
 	shop.learnt = now
 	_, err := f.Store.RefreshCycles(ctx, ns, now)
-	return err
+	return errors.Join(err, f.Forget(ctx, ns, now.Add(-keepPast)))
 }
 
 func (f *Follower) tell(ns string, shop *followed, outcomes []Outcome, now time.Time) {

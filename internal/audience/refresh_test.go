@@ -230,3 +230,39 @@ func TestMembersComeInPages(t *testing.T) {
 		}
 	})
 }
+
+func TestForget(t *testing.T) {
+	eachStore(t, func(t *testing.T, db *store.Store) {
+		edges().load(t, db, "shop", edgesNow)
+		clk := testingclock.NewFakeClock(edgesNow)
+		r := &audience.Refresher{Store: db, Clock: clk}
+		refresh(t, r, "shop", "s", spec(t, `all: [{orders: {}}]`))
+		left := make([]time.Time, 2)
+		for i, match := range []string{`all: [{orders: {atLeast: 2}}]`, `all: [{orders: {atLeast: 4}}]`} {
+			clk.Step(time.Hour)
+			left[i] = clk.Now()
+			refresh(t, r, "shop", "s", spec(t, match))
+		}
+		before := kept(t, db)
+		if err := r.Forget(t.Context(), "shop", left[1]); err != nil {
+			t.Fatal(err)
+		}
+		if after := kept(t, db); before["s"] != after["s"]+before["first"] || after["first"] != 0 {
+			t.Errorf("%v are kept of %v", after, before)
+		}
+		if state, _, err := r.State(t.Context(), "shop", "s"); err != nil || !state.KeptSince.Equal(left[1]) {
+			t.Errorf("kept since %s, want %s, %v", state.KeptSince, left[1], err)
+		}
+	})
+}
+
+// kept counts those who are known to have left, and of them those who left first.
+func kept(t *testing.T, db *store.Store) map[string]int {
+	t.Helper()
+	var all, first int
+	if err := db.QueryRow(t.Context(), `SELECT COUNT(*), COUNT(*) FILTER (WHERE exited_at = $1) FROM past_memberships`,
+		store.Millis(edgesNow.Add(time.Hour))).Scan(&all, &first); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]int{"s": all, "first": first}
+}

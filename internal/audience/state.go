@@ -232,3 +232,24 @@ func (r *Refresher) Known(ctx context.Context) (_ []Name, err error) {
 	}
 	return names, rows.Err()
 }
+
+// Forget drops what is known of who left the segments of a shop before a moment.
+func (r *Refresher) Forget(ctx context.Context, ns string, before time.Time) error {
+	states, err := readStates(ctx, r.Store, `ns = $1`, ns)
+	if err != nil {
+		return fmt.Errorf("list the segments of %s: %w", ns, err)
+	}
+	for name := range states {
+		err := r.Store.Tx(ctx, func(tx *store.Tx) error {
+			if _, err := tx.Exec(ctx, `UPDATE segments SET kept_since = $3 WHERE ns = $1 AND name = $2 AND kept_since > 0 AND kept_since < $3`, ns, name, store.Millis(before)); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `DELETE FROM past_memberships WHERE ns = $1 AND segment = $2 AND exited_at < $3`, ns, name, store.Millis(before))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("forget who was in segment %s: %w", name, err)
+		}
+	}
+	return nil
+}
