@@ -32,7 +32,6 @@ func (s *statement) arguments(ctx context.Context, q store.Querier) ([]any, erro
 // planner is what a statement by hand may set. Every text is planned anew, as PostgreSQL would otherwise
 // keep the plan that it made under other settings.
 var planner = map[string]string{
-	"default": `set_config('plan_cache_mode', 'force_custom_plan', true)`,
 	// What a refresh sets (internal/audience).
 	"refresh": `set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '64MB', true)`,
 	"serial": `set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true), set_config('work_mem', '64MB', true),
@@ -49,7 +48,7 @@ func settingsFor(dialect store.Dialect) []string {
 	if dialect == store.SQLite {
 		return []string{""}
 	}
-	return []string{ofRefresh, "covering", "serial", "default"}
+	return []string{"covering", "serial", ofRefresh}
 }
 
 // count asks for the number of rows, within a time, or as long as it takes where that is zero.
