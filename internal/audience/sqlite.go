@@ -22,22 +22,23 @@ func init() {
 		}
 		return nil, nil
 	})
-	sqlite.MustRegisterDeterministicScalarFunction("kaeru_day", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
-		text, ok := args[0].(string)
-		name, named := args[1].(string)
-		if !ok || !named {
-			return nil, nil
-		}
-		zone, err := location(name)
-		if err != nil {
-			return nil, err
-		}
+	registerInZone("kaeru_day", func(text string, zone *time.Location) driver.Value {
 		if day, ok := dayOf(text, zone); ok {
-			return day, nil
+			return day
 		}
-		return nil, nil
+		return nil
 	})
-	sqlite.MustRegisterDeterministicScalarFunction("kaeru_moment", 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	registerInZone("kaeru_moment", func(text string, zone *time.Location) driver.Value {
+		if at, ok := momentOf(text, zone); ok {
+			return at.UnixMilli()
+		}
+		return nil
+	})
+}
+
+// registerInZone registers a function of a text and the name of a zone.
+func registerInZone(name string, f func(text string, zone *time.Location) driver.Value) {
+	sqlite.MustRegisterDeterministicScalarFunction(name, 2, func(_ *sqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 		text, ok := args[0].(string)
 		name, named := args[1].(string)
 		if !ok || !named {
@@ -47,10 +48,7 @@ func init() {
 		if err != nil {
 			return nil, err
 		}
-		if at, ok := momentOf(text, zone); ok {
-			return at.UnixMilli(), nil
-		}
-		return nil, nil
+		return f(text, zone), nil
 	})
 }
 
