@@ -43,6 +43,7 @@ func (s *statement) rfm(c *v1alpha1.RFMCondition, path string) (predicate, error
 // subscription asks for one row that fits all fields, or for none at all.
 func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string) (predicate, error) {
 	s.kinds |= store.TouchedSubscription
+	s.read(factSubscriptions, "", "")
 	var statuses []string
 	none := false
 	for _, status := range c.Status {
@@ -55,7 +56,7 @@ func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string)
 	var alternatives []predicate
 	if none {
 		alternatives = append(alternatives, s.member(membershipIn{
-			query: "SELECT o.customer_id FROM subscriptions o WHERE " + s.ofCustomer(), repeats: true, outside: true,
+			query: "SELECT o.customer_id FROM " + s.rows("subscriptions"), repeats: true, outside: true,
 		}))
 	}
 	if len(statuses) > 0 || !none {
@@ -69,7 +70,7 @@ func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string)
 }
 
 func (s *statement) subscribed(c *v1alpha1.SubscriptionCondition, statuses []string, path string) (string, error) {
-	where := []string{"SELECT o.customer_id FROM subscriptions o WHERE " + s.ofCustomer()}
+	where := []string{"SELECT o.customer_id FROM " + s.rows("subscriptions")}
 	if len(statuses) > 0 {
 		slices.Sort(statuses)
 		where = append(where, s.among("o.status", statuses))
@@ -114,7 +115,8 @@ func (s *statement) engagementsIn(c *v1alpha1.EngagementCondition, path string) 
 		return membershipIn{everybody: true}, nil
 	}
 	s.kinds |= store.TouchedEngagement
-	where := []string{"engagements o WHERE " + s.ofCustomer() + " AND o.kind = " + s.text(kind)}
+	s.read(factEngagements, kind, c.Within)
+	where := []string{s.rows("engagements") + " AND o.kind = " + s.text(kind)}
 	if c.Scenario != "" {
 		where = append(where, "o.scenario = "+s.text(string(c.Scenario)))
 	}
@@ -134,7 +136,8 @@ func (s *statement) engagementsIn(c *v1alpha1.EngagementCondition, path string) 
 
 func (s *statement) favouritesIn(c *v1alpha1.FavouriteCondition, path string) (membershipIn, error) {
 	s.kinds |= store.TouchedFavourite
-	where := []string{"SELECT o.customer_id FROM favourites o WHERE " + s.ofCustomer()}
+	s.read(factFavourites, "", "")
+	where := []string{"SELECT o.customer_id FROM " + s.rows("favourites")}
 	if c.Product != "" {
 		where = append(where, "o.product_id = "+s.text(c.Product))
 	}
@@ -169,6 +172,7 @@ func (s *statement) replenishmentIn(c *v1alpha1.ReplenishmentCondition, path str
 	s.tracked = append(s.tracked, of)
 	s.kinds |= store.TouchedReplenishment
 	s.moves(slice{factPredictions, of.Scope, of.ID, 0}, slice{factPredictions, of.Scope, of.ID, -d})
-	return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM replenishments o WHERE %s AND o.scope = %s AND o.id = %s AND %s",
-		s.ofCustomer(), s.text(of.Scope), s.text(of.ID), s.ahead("o.due_at", d))}, nil
+	s.reads = append(s.reads, reading{facts: factPredictions, name: of.Scope, id: of.ID, window: -1})
+	return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM %s AND o.scope = %s AND o.id = %s AND %s",
+		s.rows("replenishments"), s.text(of.Scope), s.text(of.ID), s.ahead("o.due_at", d))}, nil
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/store"
@@ -15,14 +16,23 @@ import (
 // The tables that a refresh works in belong to its connection, and are empty when it begins.
 //
 // looked_at is whom to look at and why: things learnt of some kinds, or a fact that got to a certain
-// age or a threshold that moved (bits of moved). candidates is what is known of them. differing is who
-// comes into a segment (no had), who leaves (no reach), and whose reach is another.
-const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id %[1]s PRIMARY KEY, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)%[3]s;
-CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id %[1]s PRIMARY KEY, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
-	email TEXT, phone TEXT, line_user_id TEXT, attributes %[2]s, reach SMALLINT NOT NULL,
-	orders BIGINT, spend BIGINT, first_order_at BIGINT, last_order_at BIGINT, previous_order_at BIGINT)%[3]s;
-CREATE TEMP TABLE IF NOT EXISTS differing (customer_id %[1]s PRIMARY KEY, had SMALLINT, reach SMALLINT)%[3]s;
+// age or a threshold that moved (bits of moved). candidates is who they are, in the batches in which
+// they were read. differing is who comes into a segment (no had), who leaves (no reach), and whose
+// reach is another.
+const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id ${ID} PRIMARY KEY, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)${END};
+CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
+	email TEXT, phone TEXT, line_user_id TEXT, attributes ${JSON}, reach SMALLINT NOT NULL,
+	orders BIGINT, spend BIGINT, first_order_at BIGINT, last_order_at BIGINT, previous_order_at BIGINT)${END};
+CREATE TEMP TABLE IF NOT EXISTS differing (customer_id ${ID} PRIMARY KEY, had SMALLINT, reach SMALLINT)${END};
 `
+
+var (
+	postgresTables = strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${END}", " ON COMMIT DELETE ROWS").Replace(workTables + theirTables)
+	sqliteTables   = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${END}", "").Replace(workTables+theirTables) +
+		`DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing; DELETE FROM temp.their_memberships;
+DELETE FROM temp.their_orders; DELETE FROM temp.their_order_items; DELETE FROM temp.their_events; DELETE FROM temp.their_subscriptions;
+DELETE FROM temp.their_engagements; DELETE FROM temp.their_favourites; DELETE FROM temp.their_replenishments`
+)
 
 // plannerSettings are PostgreSQL's for a refresh. Compiling a plan to machine code takes longer than
 // these statements; a plan for whatever time and amounts come is not one for those there are; and a
@@ -33,14 +43,14 @@ const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan
 
 func (r *Refresher) setUp(ctx context.Context, tx *store.Tx) error {
 	// Statements without arguments may be many in one.
-	statements := fmt.Sprintf(workTables, "TEXT", "TEXT", "") + `DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing`
+	statements := sqliteTables
 	if tx.Dialect() == store.Postgres {
 		// A limit of PostgreSQL's own: were the context to end, so would the whole transaction.
 		timeout := r.Timeout
 		if timeout == 0 {
 			timeout = defaultTimeout
 		}
-		statements = plannerSettings + fmt.Sprintf("SET LOCAL statement_timeout = %d;\n", timeout.Milliseconds()) + fmt.Sprintf(workTables, `TEXT COLLATE "C"`, "JSONB", " ON COMMIT DELETE ROWS")
+		statements = plannerSettings + fmt.Sprintf("SET LOCAL statement_timeout = %d;\n", timeout.Milliseconds()) + postgresTables
 	}
 	if _, err := tx.Exec(ctx, statements); err != nil {
 		return fmt.Errorf("make room to work in: %w", err)
@@ -49,7 +59,7 @@ func (r *Refresher) setUp(ctx context.Context, tx *store.Tx) error {
 }
 
 // lookAt gathers whom the plans must look at, and what is known of them.
-func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now time.Time, cuts Thresholds) error {
+func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now time.Time, cuts Thresholds, failed unread) error {
 	if err := lookAtTouched(ctx, tx, ns, plans); err != nil {
 		return fmt.Errorf("gather who was touched: %w", err)
 	}
@@ -67,21 +77,40 @@ func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now tim
 	if err := reasons.lookAt(ctx, tx, ns, now); err != nil {
 		return err
 	}
-	return know(ctx, tx, ns, "")
+	return know(ctx, tx, ns, 0, readingsOf(plans), now, failed)
 }
 
-// know fills candidates from looked_at, for those whom condition chooses.
-func know(ctx context.Context, tx *store.Tx, ns, condition string) error {
-	_, err := tx.Exec(ctx, `INSERT INTO candidates (customer_id, kinds, moved, known, email, phone, line_user_id, attributes, reach,
+// know makes a batch of candidates of those in looked_at who are none yet, and reads what is known of them.
+func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []reading, now time.Time, failed unread) error {
+	// Few are looked up among very many, whatever the planner believes of tables that were just filled.
+	if err := lookUp(ctx, tx, true); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO candidates (customer_id, batch, kinds, moved, known, email, phone, line_user_id, attributes, reach,
 			orders, spend, first_order_at, last_order_at, previous_order_at)
-		SELECT l.customer_id, l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END, c.email, c.phone, c.line_user_id, c.attributes, COALESCE(c.reach, 0),
+		SELECT l.customer_id, CAST($2 AS BIGINT), l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END, c.email, c.phone, c.line_user_id, c.attributes, COALESCE(c.reach, 0),
 			m.orders, m.spend, m.first_order_at, m.last_order_at, m.previous_order_at
 		FROM looked_at l
 		LEFT JOIN customers c ON c.ns = $1 AND c.id = l.customer_id
 		LEFT JOIN metrics m ON m.ns = $1 AND m.customer_id = l.customer_id
-		WHERE TRUE`+condition, ns)
+		WHERE NOT EXISTS (SELECT 1 FROM candidates k WHERE k.customer_id = l.customer_id)`, ns, batch)
 	if err != nil {
 		return fmt.Errorf("read the candidates: %w", err)
+	}
+	if err := readTheirs(ctx, tx, ns, batch, readings, now, failed); err != nil {
+		return err
+	}
+	return lookUp(ctx, tx, false)
+}
+
+// lookUp makes PostgreSQL look rows up one by one, or lets it choose again.
+func lookUp(ctx context.Context, tx *store.Tx, one bool) error {
+	if tx.Dialect() != store.Postgres {
+		return nil
+	}
+	join := map[bool]string{true: "off", false: "on"}[one]
+	if _, err := tx.Exec(ctx, `SELECT set_config('enable_hashjoin', $1, true), set_config('enable_mergejoin', $1, true)`, join); err != nil {
+		return fmt.Errorf("set up the planner: %w", err)
 	}
 	return nil
 }

@@ -37,12 +37,12 @@ func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 	if q.whole {
 		return q, nil
 	}
-	each := &statement{env: env, bound: make(map[any]int), each: true}
+	each := &statement{env: env, bound: make(map[any]int), each: true, theirs: true}
 	each.text(env.Namespace)
 	if where, err = each.match(match, -1); err != nil {
 		return nil, err
 	}
-	q.each, q.eachArgs = strings.Join(where, "\n    AND "), each.args
+	q.each, q.eachArgs, q.reads = strings.Join(where, "\n    AND "), each.args, each.reads
 	return q, nil
 }
 

@@ -111,7 +111,7 @@ func (s *statement) reachable(c *v1alpha1.ReachableCondition, path string) (pred
 
 func (s *statement) segmentIn(c *v1alpha1.LocalReference) membershipIn {
 	s.kinds |= store.TouchedSegment(string(c.Name))
-	return membershipIn{query: "SELECT o.customer_id FROM memberships o WHERE " + s.ofCustomer() + " AND o.segment = " + s.text(string(c.Name))}
+	return membershipIn{query: "SELECT o.customer_id FROM " + s.rows("memberships") + " AND o.segment = " + s.text(string(c.Name))}
 }
 
 // membershipIn is a condition that holds of the customers a subquery selects, or of all but those.
@@ -134,8 +134,15 @@ func (m membershipIn) distinct() string {
 }
 
 func (s *statement) member(m membershipIn) predicate {
-	if s.each {
-		// The query is about the candidate alone.
+	switch {
+	case s.theirs:
+		p := predicate{s.id() + " IN (" + m.query + ")", s.id() + " NOT IN (" + m.query + ")"}
+		if m.outside {
+			return p.not()
+		}
+		return p
+	case s.each:
+		// The query is about the customer alone.
 		p := predicate{"EXISTS (" + m.query + ")", "NOT EXISTS (" + m.query + ")"}
 		if m.outside {
 			return p.not()

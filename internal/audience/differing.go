@@ -17,9 +17,9 @@ func (p *plan) compareCandidates(ctx context.Context, tx *store.Tx, now time.Tim
 	args := valuesOf(p.query.eachArgs, now, cuts)
 	n := len(args)
 	_, err := tx.Exec(ctx, fmt.Sprintf(`WITH v AS MATERIALIZED (
-  SELECT b.customer_id, b.reach, (b.known = 1 AND %[1]s) IS TRUE AS wanted,
-    (SELECT h.reach FROM memberships h WHERE h.ns = $1 AND h.segment = $%[2]d AND h.customer_id = b.customer_id) AS had
-  FROM candidates b WHERE (b.kinds & %[3]d) <> 0 OR (b.moved & %[4]d) <> 0
+  SELECT b.customer_id, b.reach, h.reach AS had, (b.known = 1 AND CAST($1 AS TEXT) <> '' AND %[1]s) IS TRUE AS wanted
+  FROM candidates b LEFT JOIN their_memberships h ON h.segment = $%[2]d AND h.customer_id = b.customer_id
+  WHERE (b.kinds & %[3]d) <> 0 OR (b.moved & %[4]d) <> 0
 )
 INSERT INTO differing (customer_id, had, reach)
 SELECT v.customer_id, v.had, CASE WHEN v.wanted THEN v.reach END FROM v
@@ -187,11 +187,20 @@ func (p *plan) lookAtDiffering(ctx context.Context, tx *store.Tx) error {
 	if _, err := tx.Exec(ctx, fmt.Sprintf(`UPDATE candidates SET kinds = kinds | %d WHERE customer_id IN (SELECT customer_id FROM differing WHERE %s)`, bit, cameOrLeft)); err != nil {
 		return err
 	}
+	if _, err := tx.Exec(ctx, `DELETE FROM their_memberships WHERE segment = $1 AND customer_id IN (SELECT customer_id FROM differing WHERE `+cameOrLeft+`)`, p.name); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `INSERT INTO their_memberships (segment, customer_id, reach) SELECT CAST($1 AS TEXT), customer_id, reach FROM differing
+		WHERE had IS NULL AND customer_id IN (SELECT customer_id FROM candidates)`, p.name); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO looked_at (customer_id, kinds, moved) SELECT customer_id, %d, 0 FROM differing WHERE %s
 		ON CONFLICT (customer_id) DO NOTHING`, bit, cameOrLeft)); err != nil {
 		return err
 	}
-	return know(ctx, tx, p.ns, " AND NOT EXISTS (SELECT 1 FROM candidates k WHERE k.customer_id = l.customer_id)")
+	p.batch++
+	// Others of the round may look at them too: names of segments share bits.
+	return know(ctx, tx, p.ns, p.batch, readingsOf(p.rest), p.timed, p.failed)
 }
 
 func touchDiffering(ctx context.Context, tx *store.Tx, ns string, what store.Touched) (err error) {

@@ -48,7 +48,7 @@ func (s *statement) eventsIn(c *v1alpha1.EventCondition, path string) (membershi
 		}
 		s.learns(c.NotFollowedBy.Name)
 		s.ages(c.Name, d)
-		where = append(where, at+" <= "+s.before(d), s.notFollowedBy(at, c.NotFollowedBy.Name, d))
+		where = append(where, at+" <= "+s.before(d), s.notFollowedBy(at, c.NotFollowedBy.Name, d, c.Within))
 	}
 	if len(from) == 1 {
 		return s.counted(strings.Join(append([]string{from[0].rows}, where...), " AND "), atLeast, most), nil
@@ -66,17 +66,19 @@ type occurrences struct{ rows, at string }
 // eventsNamed is the rows that are such an event: those of events, and for an order that was completed
 // the orders that count. An event about an order that is known is not counted twice.
 func (s *statement) eventsNamed(c *v1alpha1.EventCondition) []occurrences {
-	where := []string{"events o WHERE " + s.ofCustomer() + " AND o.name = " + s.text(c.Name)}
+	s.read(factEvents, c.Name, c.Within)
+	where := []string{s.rows("events") + " AND o.name = " + s.text(c.Name)}
 	for _, name := range slices.Sorted(maps.Keys(c.Where)) {
 		where = append(where, s.among(s.property("o", name), c.Where[name]))
 	}
 	if c.Name != v1alpha1.EventOrderCompleted || len(c.Where) > 0 {
 		return []occurrences{{strings.Join(where, " AND "), "o.occurred_at"}}
 	}
+	s.read(factOrders, "", c.Within)
 	where = append(where, "NOT EXISTS (SELECT 1 FROM orders k WHERE k.ns = $1 AND k.id = "+s.property("o", "order_id")+")")
 	return []occurrences{
 		{strings.Join(where, " AND "), "o.occurred_at"},
-		{"orders o WHERE " + s.ofCustomer() + " AND o.counted = 1", "o.placed_at"},
+		{s.rows("orders") + " AND o.counted = 1", "o.placed_at"},
 	}
 }
 
@@ -86,14 +88,17 @@ func (s *statement) property(alias, name string) string {
 	return s.env.Dialect.JSONText(alias+".properties", s.bind(named{"text", key}, constant(key)))
 }
 
-// notFollowedBy holds for an event o, at a time, after which no event of a name came for so long.
-func (s *statement) notFollowedBy(at, name string, d time.Duration) string {
+// notFollowedBy holds for an event o, at a time and in a window, after which no event of a name came for so long.
+func (s *statement) notFollowedBy(at, name string, d time.Duration, within v1alpha1.Duration) string {
 	after := func(table, column, more string) string {
-		return fmt.Sprintf("NOT EXISTS (SELECT 1 FROM %[1]s f WHERE f.ns = $1 AND f.customer_id = o.customer_id AND %[2]s AND f.%[3]s > %[4]s AND f.%[3]s <= %[4]s + %[5]s)",
-			table, more, column, at, s.number(d.Milliseconds()))
+		from, ofShop := s.rowsOf(table, "f")
+		return fmt.Sprintf("NOT EXISTS (SELECT 1 FROM %[1]s WHERE %[6]s AND f.customer_id = o.customer_id AND %[2]s AND f.%[3]s > %[4]s AND f.%[3]s <= %[4]s + %[5]s)",
+			from, more, column, at, s.number(d.Milliseconds()), ofShop)
 	}
+	s.read(factEvents, name, within)
 	text := after("events", "occurred_at", "f.name = "+s.text(name))
 	if name == v1alpha1.EventOrderCompleted {
+		s.read(factOrders, "", within)
 		text += " AND " + after("orders", "placed_at", "f.counted = 1")
 	}
 	return text

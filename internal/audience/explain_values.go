@@ -70,7 +70,7 @@ func (e *explainer) shown(s *statement, p predicate, c *v1alpha1.Condition, path
 		return &shown{value: func(ctx context.Context) (Value, error) { return e.favourites(ctx, c.Favourite, path+".favourite") }}, nil
 	case c.Segment != nil:
 		var since sql.NullInt64
-		column := "(SELECT o.entered_at FROM memberships o WHERE " + s.ofCustomer() + " AND o.segment = " + s.text(string(c.Segment.Name)) + ")"
+		column := "(SELECT o.entered_at FROM " + s.rows("memberships") + " AND o.segment = " + s.text(string(c.Segment.Name)) + ")"
 		return reads([]string{column}, []any{&since}, func() Value { return MemberValue{e.localTime(since)} }), nil
 	case c.Replenishment != nil:
 		return e.replenishment(s, c.Replenishment), nil
@@ -214,7 +214,7 @@ func (e *explainer) replenishment(s *statement, c *v1alpha1.ReplenishmentConditi
 	case c.Product != "":
 		scope, id = "product", c.Product
 	}
-	from := " FROM replenishments o WHERE " + s.ofCustomer() + " AND o.scope = " + s.text(scope) + " AND o.id = " + s.text(id) + ")"
+	from := " FROM " + s.rows("replenishments") + " AND o.scope = " + s.text(scope) + " AND o.id = " + s.text(id) + ")"
 	var due sql.NullInt64
 	var confidence *float64
 	return reads([]string{"(SELECT o.due_at" + from, "(SELECT o.confidence" + from}, []any{&due, &confidence}, func() Value {

@@ -84,7 +84,7 @@ func (s *statement) countedOrders(atLeast int64, most *int32) predicate {
 	switch {
 	case most == nil:
 		return when(s.metric("orders") + " >= " + s.number(atLeast))
-	case atLeast == 0 && *most == 0 && !s.buyersOnly:
+	case atLeast == 0 && *most == 0 && !s.buyersOnly && !s.each:
 		who := "EXISTS (SELECT 1 FROM metrics z WHERE z.ns = $1 AND z.customer_id = " + s.id() + " AND z.orders > 0)"
 		return predicate{"NOT " + who, who}
 	case atLeast == 0:
@@ -117,7 +117,8 @@ func (s *statement) latestOrders(within v1alpha1.Duration, atLeast int32, most *
 
 // matchingOrders is the FROM and WHERE of the orders o that are in the window and fit the filter.
 func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.OrderFilter, path string) (string, error) {
-	where := []string{"orders o WHERE " + s.ofCustomer()}
+	s.read(factOrders, "", within)
+	where := []string{s.rows("orders")}
 	if within != "" {
 		d, err := duration(within, path+".within")
 		if err != nil {
@@ -144,8 +145,11 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 		where = append(where, "o.total >= "+s.number(int64(amount)))
 	}
 	if len(filter.Category)+len(filter.Product) > 0 {
-		item := []string{"SELECT i.order_id FROM order_items i WHERE i.ns = $1"}
-		if within != "" || s.each {
+		s.read(factItems, "", "")
+		items, ofShop := s.rowsOf("order_items", "i")
+		item := []string{"SELECT i.order_id FROM " + items + " WHERE " + ofShop}
+		correlated := (within != "" || s.each) && !s.theirs
+		if correlated {
 			// The window is likely the smaller set, so that each of its orders is looked up.
 			item[0] += " AND i.order_id = o.id"
 		}
@@ -156,7 +160,7 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 			item = append(item, s.among("i.product_id", filter.Product))
 		}
 		operator := "o.id IN ("
-		if within != "" || s.each {
+		if correlated {
 			operator = "EXISTS ("
 		}
 		where = append(where, operator+strings.Join(item, " AND ")+")")

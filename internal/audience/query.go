@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -25,9 +26,11 @@ type Query struct {
 	Tracked []Tracked
 
 	args []argument
-	// each is the match as a condition on the table candidates; its $1 is the namespace as well.
+	// each is the match as a condition on the table candidates; its $1 is the namespace as well. It is
+	// enough that the refresh reads what it names of them.
 	each     string
 	eachArgs []argument
+	reads    []reading
 	// What can change the truth about a customer: things learnt of these kinds, and these moments
 	// passing. whole says that there is more to it than that.
 	kinds  store.Touched
@@ -64,8 +67,10 @@ type statement struct {
 	bound map[any]int
 	with  []string
 
-	// each says that the customers are those of the table candidates, one by one, rather than all.
+	// each says that the customers are the rows b, one by one, rather than all.
 	each bool
+	// theirs says that what is known of them is in the tables of a refresh, and of nobody else.
+	theirs bool
 	// buyersOnly says that everybody looked at has a row of metrics. Otherwise it may be NULL.
 	buyersOnly bool
 	// set, where there is one, is the subquery of a condition that must hold: nobody else need be
@@ -79,6 +84,7 @@ type statement struct {
 	slices  []slice
 	whole   bool
 	days    []time.Duration
+	reads   []reading
 }
 
 // named is the key of a placeholder. PostgreSQL gives each one type, so that the same value used as
@@ -153,12 +159,32 @@ func (s *statement) id() string {
 	return s.customer("id")
 }
 
-// ofCustomer begins the condition on a table o whose rows belong to customers.
-func (s *statement) ofCustomer() string {
-	if s.each {
-		return "o.ns = $1 AND o.customer_id = " + s.id()
+// rows is a table o whose rows belong to customers, as the begin of a FROM and WHERE.
+func (s *statement) rows(table string) string {
+	switch {
+	case s.theirs:
+		return "their_" + table + " o WHERE TRUE"
+	case s.each:
+		return table + " o WHERE o.ns = $1 AND o.customer_id = " + s.id()
 	}
-	return "o.ns = $1"
+	return table + " o WHERE o.ns = $1"
+}
+
+// rowsOf is a table, called alias, of which the rows with the namespace are meant, and a condition for that.
+func (s *statement) rowsOf(table, alias string) (from, where string) {
+	if s.theirs {
+		return "their_" + table + " " + alias, "TRUE"
+	}
+	return table + " " + alias, alias + ".ns = $1"
+}
+
+// read notes facts that a refresh must know of its candidates: those not older than a window, or all.
+func (s *statement) read(of facts, name string, window v1alpha1.Duration) {
+	r := reading{facts: of, name: name, window: -1}
+	if window != "" {
+		r.window, _ = duration(window, "")
+	}
+	s.reads = append(s.reads, r)
 }
 
 // table names a subquery that is evaluated once.

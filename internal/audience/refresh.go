@@ -100,6 +100,12 @@ type plan struct {
 	// for its, and are refreshed after it.
 	references []string
 	waiting    []*plan
+	// rest are all that are refreshed after it in a round.
+	rest []*plan
+	// failed is what could not be read of the candidates.
+	failed unread
+	// batch is that of the candidates who were read last.
+	batch int
 	// moved has the bits of its reasons to look at somebody, beside things learnt.
 	moved int64
 	// timed is up to when what changes by time passing is in the membership then.
@@ -135,7 +141,11 @@ func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool
 	if !changed {
 		return p.look(ctx, tx, feed, cuts, now, began, true)
 	}
-	if err := lookAt(ctx, tx, p.ns, []*plan{p}, now, cuts); err != nil {
+	p.failed = unread{}
+	if err := lookAt(ctx, tx, p.ns, []*plan{p}, now, cuts, p.failed); err != nil {
+		return Result{}, err
+	}
+	if err := p.failed.of(p.query); err != nil {
 		return Result{}, err
 	}
 	looked, err := crowds(ctx, tx)

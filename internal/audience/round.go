@@ -103,7 +103,8 @@ func (r *Refresher) round(ctx context.Context, tx *store.Tx, ns string, opts Rou
 // settleAll refreshes segments by looking at those for whom something changed. It names those for
 // which there was nothing to do.
 func settleAll(ctx context.Context, tx *store.Tx, ns string, plans []*plan, feed feed, cuts Thresholds, now, began time.Time) (outcomes []Outcome, quiet []string, err error) {
-	if err := lookAt(ctx, tx, ns, plans, now, cuts); err != nil {
+	failed := unread{}
+	if err := lookAt(ctx, tx, ns, plans, now, cuts, failed); err != nil {
 		return nil, nil, err
 	}
 	looked, err := crowds(ctx, tx)
@@ -119,7 +120,11 @@ func settleAll(ctx context.Context, tx *store.Tx, ns string, plans []*plan, feed
 			quiet = append(quiet, p.name)
 			continue
 		}
-		p.waiting = referring(plans[i+1:], p.name)
+		if err := failed.of(p.query); err != nil {
+			outcomes = append(outcomes, Outcome{Name: p.name, Err: err})
+			continue
+		}
+		p.waiting, p.rest, p.failed, p.batch = referring(plans[i+1:], p.name), plans[i+1:], failed, i
 		o := Outcome{Name: p.name}
 		o.Err = tx.Savepoint(ctx, func() (err error) {
 			o.Result, err = p.settle(ctx, tx, looked, feed, cuts, now, began)

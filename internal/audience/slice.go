@@ -31,6 +31,8 @@ const (
 	factEngagements
 	factFavourites
 	factPredictions
+	factItems
+	factSubscriptions
 )
 
 // customers selects those who have such a fact from one moment to another.

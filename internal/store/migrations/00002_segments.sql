@@ -92,6 +92,8 @@ ALTER TABLE memberships ADD COLUMN reach SMALLINT NOT NULL DEFAULT 0; -- as the 
 UPDATE memberships SET reach = (SELECT c.reach FROM customers c WHERE c.ns = memberships.ns AND c.id = memberships.customer_id)
   WHERE EXISTS (SELECT 1 FROM customers c WHERE c.ns = memberships.ns AND c.id = memberships.customer_id);
 
+CREATE INDEX memberships_customer ON memberships (ns, customer_id, segment, reach);
+
 -- Who was in a segment, from when until when.
 CREATE TABLE past_memberships (
   ns           ${ID} NOT NULL,

@@ -1,0 +1,148 @@
+// Copyright The Kaeru Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audience
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/kaeru-dev/kaeru/internal/store"
+)
+
+// reading is facts about the candidates that their matches ask for.
+type reading struct {
+	facts facts
+	// name and id are what the facts are asked for by, as in a slice.
+	name, id string
+	// window is how far back they are asked for; negative for all.
+	window time.Duration
+}
+
+// theirs are tables with what is known of the candidates. All segments of a round ask these: whoever
+// is looked at is looked up once, and not once a segment, among the facts of all others.
+var theirs = map[facts]struct {
+	table, columns string
+	// from is the rows of the candidates b, whose namespace is $1 and whose batch is $2.
+	from string
+	// time is the column that the window is about, and named those that the name and the id are.
+	time  string
+	named []string
+}{
+	factOrders: {
+		"orders", "customer_id, id, placed_at, total, status, source, counted",
+		"JOIN orders x ON x.ns = $1 AND x.customer_id = b.customer_id", "placed_at", nil,
+	},
+	factItems: {
+		"order_items", "order_id, product_id, category",
+		"JOIN their_orders t ON t.customer_id = b.customer_id JOIN order_items x ON x.ns = $1 AND x.order_id = t.id", "", nil,
+	},
+	factEvents: {
+		"events", "customer_id, name, occurred_at, properties",
+		"JOIN events x ON x.ns = $1 AND x.customer_id = b.customer_id", "occurred_at", []string{"name"},
+	},
+	factSubscriptions: {
+		"subscriptions", "customer_id, plan, status, cancelled_at, next_delivery_at",
+		"JOIN subscriptions x ON x.ns = $1 AND x.customer_id = b.customer_id", "", nil,
+	},
+	factEngagements: {
+		"engagements", "customer_id, kind, at, scenario, channel",
+		"JOIN engagements x ON x.ns = $1 AND x.customer_id = b.customer_id", "at", []string{"kind"},
+	},
+	factFavourites: {
+		"favourites", "customer_id, product_id, category, added_at",
+		"JOIN favourites x ON x.ns = $1 AND x.customer_id = b.customer_id", "", nil,
+	},
+	factPredictions: {
+		"replenishments", "customer_id, scope, id, due_at",
+		"JOIN replenishments x ON x.ns = $1 AND x.customer_id = b.customer_id", "", []string{"scope", "id"},
+	},
+}
+
+// theirTables has a word for each type that the stores call otherwise.
+const theirTables = `CREATE TEMP TABLE IF NOT EXISTS their_memberships (segment ${ID} NOT NULL, customer_id ${ID} NOT NULL, reach SMALLINT NOT NULL, PRIMARY KEY (segment, customer_id))${END};
+CREATE TEMP TABLE IF NOT EXISTS their_orders (customer_id ${ID}, id ${ID}, placed_at BIGINT, total BIGINT, status ${ID}, source ${ID}, counted SMALLINT)${END};
+CREATE TEMP TABLE IF NOT EXISTS their_order_items (order_id ${ID}, product_id ${ID}, category ${ID})${END};
+CREATE TEMP TABLE IF NOT EXISTS their_events (customer_id ${ID}, name ${ID}, occurred_at BIGINT, properties ${JSON})${END};
+CREATE TEMP TABLE IF NOT EXISTS their_subscriptions (customer_id ${ID}, plan ${ID}, status ${ID}, cancelled_at BIGINT, next_delivery_at BIGINT)${END};
+CREATE TEMP TABLE IF NOT EXISTS their_engagements (customer_id ${ID}, kind ${ID}, at BIGINT, scenario ${ID}, channel ${ID})${END};
+CREATE TEMP TABLE IF NOT EXISTS their_favourites (customer_id ${ID}, product_id ${ID}, category ${ID}, added_at BIGINT)${END};
+CREATE TEMP TABLE IF NOT EXISTS their_replenishments (customer_id ${ID}, scope ${ID}, id ${ID}, due_at BIGINT)${END};
+`
+
+// key is what is read, however far back.
+func (r reading) key() reading {
+	r.window = 0
+	return r
+}
+
+// readingsOf joins what plans ask for, each with the longest window.
+func readingsOf(plans []*plan) []reading {
+	var out []reading
+	at := map[reading]int{}
+	for _, p := range plans {
+		for _, r := range p.query.reads {
+			key := r.key()
+			i, known := at[key]
+			if !known {
+				at[key] = len(out)
+				out = append(out, r)
+				continue
+			}
+			if window := &out[i].window; *window >= 0 && (r.window < 0 || r.window > *window) {
+				*window = r.window
+			}
+		}
+	}
+	return out
+}
+
+// unread are the readings that failed: the segments that ask for them cannot be refreshed.
+type unread map[reading]error
+
+// of is the error of one of the readings of a query.
+func (u unread) of(q *Query) error {
+	for _, r := range q.reads {
+		if err := u[r.key()]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTheirs reads what is known of the candidates of a batch, and where they are members.
+func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, readings []reading, now time.Time, failed unread) error {
+	if _, err := tx.Exec(ctx, `INSERT INTO their_memberships (segment, customer_id, reach)
+		SELECT h.segment, h.customer_id, h.reach FROM candidates b JOIN memberships h ON h.ns = $1 AND h.customer_id = b.customer_id WHERE b.batch = $2`, ns, batch); err != nil {
+		return fmt.Errorf("read where the candidates are members: %w", err)
+	}
+	// Items are found by their orders.
+	for _, items := range []bool{false, true} {
+		for _, r := range readings {
+			if (r.facts == factItems) != items {
+				continue
+			}
+			of := theirs[r.facts]
+			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2", of.table, of.columns,
+				strings.ReplaceAll(of.columns, ", ", ", x."), of.from)
+			args := []any{ns, batch}
+			for i, column := range of.named {
+				args = append(args, []string{r.name, r.id}[i])
+				query += fmt.Sprintf(" AND x.%s = $%d", column, len(args))
+			}
+			if of.time != "" && r.window >= 0 {
+				args = append(args, store.Millis(now.Add(-r.window)))
+				query += fmt.Sprintf(" AND x.%s > $%d", of.time, len(args))
+			}
+			if err := tx.Savepoint(ctx, func() error {
+				_, err := tx.Exec(ctx, query, args...)
+				return err
+			}); err != nil {
+				failed[r.key()] = fmt.Errorf("read %s: %w", of.table, store.WithoutData(err))
+			}
+		}
+	}
+	return nil
+}
