@@ -27,8 +27,8 @@ CREATE TEMP TABLE IF NOT EXISTS differing (customer_id ${ID} PRIMARY KEY, had SM
 `
 
 var (
-	postgresTables = strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${END}", " ON COMMIT DELETE ROWS").Replace(workTables + theirTables)
-	sqliteTables   = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${END}", "").Replace(workTables+theirTables) +
+	postgresTables = strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${END}", " ON COMMIT DELETE ROWS", "${TEMP}", "").Replace(workTables + theirTables)
+	sqliteTables   = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${END}", "", "${TEMP}", "temp.").Replace(workTables+theirTables) +
 		`DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing; DELETE FROM temp.their_memberships;
 DELETE FROM temp.their_orders; DELETE FROM temp.their_order_items; DELETE FROM temp.their_events; DELETE FROM temp.their_subscriptions;
 DELETE FROM temp.their_engagements; DELETE FROM temp.their_favourites; DELETE FROM temp.their_replenishments`
@@ -81,7 +81,7 @@ func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now tim
 }
 
 // know makes a batch of candidates of those in looked_at who are none yet, and reads what is known of them.
-func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []reading, now time.Time, failed unread) error {
+func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []asked, now time.Time, failed unread) error {
 	// Few are looked up among very many, whatever the planner believes of tables that were just filled.
 	if err := lookUp(ctx, tx, true); err != nil {
 		return err

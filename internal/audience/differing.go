@@ -183,19 +183,11 @@ const cameOrLeft = "(had IS NULL OR reach IS NULL)"
 
 // lookAtDiffering makes candidates of who came and left, for the segments of this round that ask for it.
 func (p *plan) lookAtDiffering(ctx context.Context, tx *store.Tx) error {
-	bit := int64(store.TouchedSegment(p.name))
-	if _, err := tx.Exec(ctx, fmt.Sprintf(`UPDATE candidates SET kinds = kinds | %d WHERE customer_id IN (SELECT customer_id FROM differing WHERE %s)`, bit, cameOrLeft)); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `DELETE FROM their_memberships WHERE segment = $1 AND customer_id IN (SELECT customer_id FROM differing WHERE `+cameOrLeft+`)`, p.name); err != nil {
-		return err
-	}
-	if _, err := tx.Exec(ctx, `INSERT INTO their_memberships (segment, customer_id, reach) SELECT CAST($1 AS TEXT), customer_id, reach FROM differing
-		WHERE had IS NULL AND customer_id IN (SELECT customer_id FROM candidates)`, p.name); err != nil {
+	if err := forgetDiffering(ctx, tx); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO looked_at (customer_id, kinds, moved) SELECT customer_id, %d, 0 FROM differing WHERE %s
-		ON CONFLICT (customer_id) DO NOTHING`, bit, cameOrLeft)); err != nil {
+		ON CONFLICT (customer_id) DO UPDATE SET kinds = looked_at.kinds | excluded.kinds`, int64(store.TouchedSegment(p.name)), cameOrLeft)); err != nil {
 		return err
 	}
 	p.batch++

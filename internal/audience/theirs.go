@@ -4,8 +4,10 @@
 package audience
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +22,26 @@ type reading struct {
 	// window is how far back they are asked for; negative for all.
 	window time.Duration
 }
+
+// key is what is read, however far back.
+func (r reading) key() reading {
+	r.window = 0
+	return r
+}
+
+// before tells whether a reading goes further back.
+func (r reading) before(other reading) bool {
+	return r.window < 0 && other.window >= 0 || other.window >= 0 && r.window > other.window
+}
+
+// whom chooses candidates by why they are looked at.
+type whom struct{ kinds, moved int64 }
+
+func (w whom) condition() string {
+	return fmt.Sprintf("((b.kinds & %d) <> 0 OR (b.moved & %d) <> 0)", w.kinds, w.moved)
+}
+
+func (w whom) or(other whom) whom { return whom{w.kinds | other.kinds, w.moved | other.moved} }
 
 // theirs are tables with what is known of the candidates. All segments of a round ask these: whoever
 // is looked at is looked up once, and not once a segment, among the facts of all others.
@@ -64,37 +86,50 @@ var theirs = map[facts]struct {
 // theirTables has a word for each type that the stores call otherwise.
 const theirTables = `CREATE TEMP TABLE IF NOT EXISTS their_memberships (segment ${ID} NOT NULL, customer_id ${ID} NOT NULL, reach SMALLINT NOT NULL, PRIMARY KEY (segment, customer_id))${END};
 CREATE TEMP TABLE IF NOT EXISTS their_orders (customer_id ${ID}, id ${ID}, placed_at BIGINT, total BIGINT, status ${ID}, source ${ID}, counted SMALLINT)${END};
+CREATE INDEX IF NOT EXISTS ${TEMP}their_orders_customer ON their_orders (customer_id, placed_at);
 CREATE TEMP TABLE IF NOT EXISTS their_order_items (order_id ${ID}, product_id ${ID}, category ${ID})${END};
 CREATE TEMP TABLE IF NOT EXISTS their_events (customer_id ${ID}, name ${ID}, occurred_at BIGINT, properties ${JSON})${END};
+CREATE INDEX IF NOT EXISTS ${TEMP}their_events_customer ON their_events (customer_id, name, occurred_at);
 CREATE TEMP TABLE IF NOT EXISTS their_subscriptions (customer_id ${ID}, plan ${ID}, status ${ID}, cancelled_at BIGINT, next_delivery_at BIGINT)${END};
 CREATE TEMP TABLE IF NOT EXISTS their_engagements (customer_id ${ID}, kind ${ID}, at BIGINT, scenario ${ID}, channel ${ID})${END};
 CREATE TEMP TABLE IF NOT EXISTS their_favourites (customer_id ${ID}, product_id ${ID}, category ${ID}, added_at BIGINT)${END};
 CREATE TEMP TABLE IF NOT EXISTS their_replenishments (customer_id ${ID}, scope ${ID}, id ${ID}, due_at BIGINT)${END};
 `
 
-// key is what is read, however far back.
-func (r reading) key() reading {
-	r.window = 0
-	return r
+// asked is a reading for the candidates of the plans that ask for it.
+type asked struct {
+	reading
+	whom
+	// without are those for whom it was read further back already.
+	without whom
 }
 
-// readingsOf joins what plans ask for, each with the longest window.
-func readingsOf(plans []*plan) []reading {
-	var out []reading
-	at := map[reading]int{}
+// readingsOf joins what plans ask for, so that nothing is read twice of a candidate: what goes further
+// back comes first, and the others are for those for whom it was not read.
+func readingsOf(plans []*plan) []asked {
+	by := map[reading]whom{}
 	for _, p := range plans {
 		for _, r := range p.query.reads {
-			key := r.key()
-			i, known := at[key]
-			if !known {
-				at[key] = len(out)
-				out = append(out, r)
-				continue
-			}
-			if window := &out[i].window; *window >= 0 && (r.window < 0 || r.window > *window) {
-				*window = r.window
-			}
+			by[r] = by[r].or(whom{int64(p.query.kinds), p.moved})
 		}
+	}
+	out := make([]asked, 0, len(by))
+	for r, w := range by {
+		out = append(out, asked{reading: r, whom: w})
+	}
+	slices.SortFunc(out, func(a, b asked) int {
+		switch {
+		case a.before(b.reading):
+			return -1
+		case b.before(a.reading):
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.facts, b.facts), cmp.Compare(a.name, b.name), cmp.Compare(a.id, b.id))
+	})
+	done := map[reading]whom{}
+	for i := range out {
+		out[i].without = done[out[i].key()]
+		done[out[i].key()] = out[i].without.or(out[i].whom)
 	}
 	return out
 }
@@ -113,7 +148,7 @@ func (u unread) of(q *Query) error {
 }
 
 // readTheirs reads what is known of the candidates of a batch, and where they are members.
-func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, readings []reading, now time.Time, failed unread) error {
+func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, readings []asked, now time.Time, failed unread) error {
 	if _, err := tx.Exec(ctx, `INSERT INTO their_memberships (segment, customer_id, reach)
 		SELECT h.segment, h.customer_id, h.reach FROM candidates b JOIN memberships h ON h.ns = $1 AND h.customer_id = b.customer_id WHERE b.batch = $2`, ns, batch); err != nil {
 		return fmt.Errorf("read where the candidates are members: %w", err)
@@ -125,8 +160,8 @@ func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, reading
 				continue
 			}
 			of := theirs[r.facts]
-			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2", of.table, of.columns,
-				strings.ReplaceAll(of.columns, ", ", ", x."), of.from)
+			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s AND NOT %s", of.table, of.columns,
+				strings.ReplaceAll(of.columns, ", ", ", x."), of.from, r.condition(), r.without.condition())
 			args := []any{ns, batch}
 			for i, column := range of.named {
 				args = append(args, []string{r.name, r.id}[i])
@@ -142,6 +177,23 @@ func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, reading
 			}); err != nil {
 				failed[r.key()] = fmt.Errorf("read %s: %w", of.table, store.WithoutData(err))
 			}
+		}
+	}
+	return nil
+}
+
+// forgetDiffering drops those candidates who came into a segment or left it, to be read again for
+// whoever asks for them now.
+func forgetDiffering(ctx context.Context, tx *store.Tx) error {
+	const who = `customer_id IN (SELECT customer_id FROM differing WHERE ` + cameOrLeft + `)`
+	for _, statement := range []string{
+		`DELETE FROM their_order_items WHERE order_id IN (SELECT id FROM their_orders WHERE ` + who + `)`,
+		`DELETE FROM their_orders WHERE ` + who, `DELETE FROM their_events WHERE ` + who, `DELETE FROM their_subscriptions WHERE ` + who,
+		`DELETE FROM their_engagements WHERE ` + who, `DELETE FROM their_favourites WHERE ` + who, `DELETE FROM their_replenishments WHERE ` + who,
+		`DELETE FROM their_memberships WHERE ` + who, `DELETE FROM candidates WHERE ` + who,
+	} {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return fmt.Errorf("look again at who came and left: %w", err)
 		}
 	}
 	return nil
