@@ -45,23 +45,9 @@ func (s *shop) load(ctx context.Context, db *store.Store, p *progress) error {
 	if err := db.RebuildMetrics(ctx, namespace); err != nil {
 		return err
 	}
-	p.say("fill the wish lists")
-	if _, err := db.Exec(ctx, wishLists, namespace); err != nil {
-		return fmt.Errorf("fill the wish lists: %w", err)
-	}
 	p.say("gather statistics")
 	return settle(ctx, db)
 }
-
-// wishLists is what the store's way in makes of the events about wish lists.
-const wishLists = `INSERT INTO favourites (ns, customer_id, product_id, category, added_at)
-SELECT e.ns, e.customer_id, e.properties ->> 'product_id', max(e.properties ->> 'category'), max(e.occurred_at)
-FROM events e
-LEFT JOIN (SELECT customer_id, properties ->> 'product_id' AS product, max(occurred_at) AS at
-	FROM events WHERE ns = $1 AND name = '` + store.EventUnwished + `' GROUP BY 1, 2) r
-	ON r.customer_id = e.customer_id AND r.product = e.properties ->> 'product_id'
-WHERE e.ns = $1 AND e.name = '` + store.EventWished + `' AND (r.at IS NULL OR r.at < e.occurred_at)
-GROUP BY 1, 2, 3`
 
 // between gives the rows of a range of numbers.
 func (t *table) between(m *maker, from, to int) iter.Seq[[]any] {
