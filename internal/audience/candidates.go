@@ -16,10 +16,10 @@ import (
 // The tables that a refresh works in belong to its connection, and are empty when it begins.
 //
 // looked_at is whom to look at and why: things learnt of some kinds, or a fact that got to a certain
-// age or a threshold that moved (bits of moved). candidates is who they are, in the batches in which
-// they were read. differing is who comes into a segment (no had), who leaves (no reach), and whose
+// age or a threshold that moved (bits of moved). They are read in batches: those who come into a segment
+// or leave it are read again for whoever asks for that. candidates is who they are. differing is who comes into a segment (no had), who leaves (no reach), and whose
 // reach is another.
-const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id ${ID} PRIMARY KEY, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)${END};
+const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL DEFAULT 0, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)${END};
 CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
 	email TEXT, phone TEXT, line_user_id TEXT, attributes ${JSON}, reach SMALLINT NOT NULL,
 	orders BIGINT, spend BIGINT, first_order_at BIGINT, last_order_at BIGINT, previous_order_at BIGINT)${END};
@@ -36,10 +36,16 @@ DELETE FROM temp.their_engagements; DELETE FROM temp.their_favourites; DELETE FR
 
 // plannerSettings are PostgreSQL's for a refresh. Compiling a plan to machine code takes longer than
 // these statements; a plan for whatever time and amounts come is not one for those there are; and a
-// set of customers that does not fit is looked up one by one.
+// set of customers that does not fit is looked up one by one. The tables of a refresh go to files where
+// they do not fit.
 const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
-	set_config('work_mem', '64MB', true), set_config('client_min_messages', 'warning', true);
+	set_config('work_mem', '64MB', true), set_config('temp_buffers', '64MB', true), set_config('client_min_messages', 'warning', true);
 `
+
+// analyzeTheirs gathers statistics of the columns that are joined and compared.
+const analyzeTheirs = `ANALYZE candidates (customer_id, reach), their_memberships (segment, customer_id), their_orders (customer_id, id, placed_at, source),
+	their_order_items (order_id, product_id, category), their_events (customer_id, name, occurred_at), their_subscriptions (customer_id, status),
+	their_engagements (customer_id, kind), their_favourites (customer_id), their_replenishments (customer_id)`
 
 func (r *Refresher) setUp(ctx context.Context, tx *store.Tx) error {
 	// Statements without arguments may be many in one.
@@ -80,7 +86,7 @@ func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now tim
 	return know(ctx, tx, ns, 0, readingsOf(plans), now, failed)
 }
 
-// know makes a batch of candidates of those in looked_at who are none yet, and reads what is known of them.
+// know makes candidates of a batch of those in looked_at, and reads what is known of them.
 func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []asked, now time.Time, failed unread) error {
 	// Few are looked up among very many, whatever the planner believes of tables that were just filled.
 	if err := lookUp(ctx, tx, true); err != nil {
@@ -88,17 +94,23 @@ func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []as
 	}
 	_, err := tx.Exec(ctx, `INSERT INTO candidates (customer_id, batch, kinds, moved, known, email, phone, line_user_id, attributes, reach,
 			orders, spend, first_order_at, last_order_at, previous_order_at)
-		SELECT l.customer_id, CAST($2 AS BIGINT), l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END, c.email, c.phone, c.line_user_id, c.attributes, COALESCE(c.reach, 0),
+		SELECT l.customer_id, l.batch, l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END, c.email, c.phone, c.line_user_id, c.attributes, COALESCE(c.reach, 0),
 			m.orders, m.spend, m.first_order_at, m.last_order_at, m.previous_order_at
 		FROM looked_at l
 		LEFT JOIN customers c ON c.ns = $1 AND c.id = l.customer_id
 		LEFT JOIN metrics m ON m.ns = $1 AND m.customer_id = l.customer_id
-		WHERE NOT EXISTS (SELECT 1 FROM candidates k WHERE k.customer_id = l.customer_id)`, ns, batch)
+		WHERE l.batch = $2`, ns, batch)
 	if err != nil {
 		return fmt.Errorf("read the candidates: %w", err)
 	}
 	if err := readTheirs(ctx, tx, ns, batch, readings, now, failed); err != nil {
 		return err
+	}
+	if tx.Dialect() == store.Postgres {
+		// What the planner believes of them otherwise is what they never are: many rows of few customers.
+		if _, err := tx.Exec(ctx, analyzeTheirs); err != nil {
+			return fmt.Errorf("count what is known of the candidates: %w", err)
+		}
 	}
 	return lookUp(ctx, tx, false)
 }

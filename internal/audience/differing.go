@@ -186,11 +186,11 @@ func (p *plan) lookAtDiffering(ctx context.Context, tx *store.Tx) error {
 	if err := forgetDiffering(ctx, tx); err != nil {
 		return err
 	}
-	if _, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO looked_at (customer_id, kinds, moved) SELECT customer_id, %d, 0 FROM differing WHERE %s
-		ON CONFLICT (customer_id) DO UPDATE SET kinds = looked_at.kinds | excluded.kinds`, int64(store.TouchedSegment(p.name)), cameOrLeft)); err != nil {
+	p.batch++
+	if _, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO looked_at (customer_id, batch, kinds, moved) SELECT customer_id, %d, %d, 0 FROM differing WHERE %s
+		ON CONFLICT (customer_id) DO UPDATE SET batch = excluded.batch, kinds = looked_at.kinds | excluded.kinds`, p.batch, int64(store.TouchedSegment(p.name)), cameOrLeft)); err != nil {
 		return err
 	}
-	p.batch++
 	// Others of the round may look at them too: names of segments share bits.
 	return know(ctx, tx, p.ns, p.batch, readingsOf(p.rest), p.timed, p.failed)
 }

@@ -150,7 +150,8 @@ func (u unread) of(q *Query) error {
 // readTheirs reads what is known of the candidates of a batch, and where they are members.
 func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, readings []asked, now time.Time, failed unread) error {
 	if _, err := tx.Exec(ctx, `INSERT INTO their_memberships (segment, customer_id, reach)
-		SELECT h.segment, h.customer_id, h.reach FROM candidates b JOIN memberships h ON h.ns = $1 AND h.customer_id = b.customer_id WHERE b.batch = $2`, ns, batch); err != nil {
+		SELECT h.segment, h.customer_id, h.reach FROM candidates b JOIN memberships h ON h.ns = $1 AND h.customer_id = b.customer_id WHERE b.batch = $2
+		ORDER BY h.segment, h.customer_id`, ns, batch); err != nil {
 		return fmt.Errorf("read where the candidates are members: %w", err)
 	}
 	// Items are found by their orders.
