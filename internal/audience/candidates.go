@@ -18,18 +18,19 @@ import (
 // looked_at is whom to look at and why: things learnt of some kinds, or a fact that got to a certain
 // age or a threshold that moved (bits of moved). They are read in batches: those who come into a segment
 // or leave it are read again for whoever asks for that. candidates is who they are. differing is who comes into a segment (no had), who leaves (no reach), and whose
-// reach is another.
+// reach is another. recounted is whose place in a ranking may be another.
 const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL DEFAULT 0, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)${END};
 CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
 	email TEXT, phone TEXT, line_user_id TEXT, attributes ${JSON}, reach SMALLINT NOT NULL,
 	orders BIGINT, spend BIGINT, first_order_at BIGINT, last_order_at BIGINT, previous_order_at BIGINT)${END};
+CREATE TEMP TABLE IF NOT EXISTS recounted (customer_id ${ID} PRIMARY KEY, had BIGINT, amount BIGINT)${END};
 CREATE TEMP TABLE IF NOT EXISTS differing (customer_id ${ID} PRIMARY KEY, had SMALLINT, reach SMALLINT)${END};
 `
 
 var (
 	postgresTables = strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${END}", " ON COMMIT DELETE ROWS", "${TEMP}", "").Replace(workTables + theirTables)
 	sqliteTables   = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${END}", "", "${TEMP}", "temp.").Replace(workTables+theirTables) +
-		`DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing; DELETE FROM temp.their_memberships;
+		`DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing; DELETE FROM temp.recounted; DELETE FROM temp.their_memberships;
 DELETE FROM temp.their_orders; DELETE FROM temp.their_order_items; DELETE FROM temp.their_events; DELETE FROM temp.their_subscriptions;
 DELETE FROM temp.their_engagements; DELETE FROM temp.their_favourites; DELETE FROM temp.their_replenishments`
 )
@@ -74,7 +75,7 @@ func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now tim
 		for _, slice := range p.query.slices {
 			p.moved |= reasons.moved(slice, p.state.RefreshedAt)
 		}
-		for _, cut := range p.query.Cuts {
+		for _, cut := range p.query.cuts {
 			if old := p.state.cuts[cut]; old != cuts[cut] {
 				p.moved |= reasons.crossed(crossing{cut, old.Int64, cuts[cut].Int64})
 			}
@@ -164,6 +165,15 @@ type crossing struct {
 	from, to int64
 }
 
+// customers selects those whose value lies there.
+func (c crossing) customers() (query string, args []any) {
+	args = []any{min(c.from, c.to), max(c.from, c.to)}
+	if kept(c.Measure) {
+		return "SELECT a.customer_id FROM ranked a WHERE a.ns = $1 AND a.amount BETWEEN $2 AND $3 AND a.ranking = $4", append(args, c.Measure)
+	}
+	return fmt.Sprintf("SELECT m.customer_id FROM metrics m WHERE m.ns = $1 AND m.orders > 0 AND %s BETWEEN $2 AND $3", c.column("m")), args
+}
+
 func (r *reasons) bit(of any) int64 {
 	bit, known := r.bits[of]
 	if !known {
@@ -206,8 +216,8 @@ func (r *reasons) lookAt(ctx context.Context, tx *store.Tx, ns string, now time.
 		}
 	}
 	for _, c := range r.crossing {
-		customers := fmt.Sprintf("SELECT m.customer_id FROM metrics m WHERE m.ns = $1 AND m.orders > 0 AND %s BETWEEN $2 AND $3", c.column("m"))
-		if err := add(customers, r.bits[c], min(c.from, c.to), max(c.from, c.to)); err != nil {
+		customers, args := c.customers()
+		if err := add(customers, r.bits[c], args...); err != nil {
 			return fmt.Errorf("gather whom a threshold has passed: %w", err)
 		}
 	}

@@ -34,6 +34,7 @@ func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 	if !s.buyersOnly {
 		q.kinds |= store.TouchedNew
 	}
+	q.cuts = q.Cuts
 	if q.whole {
 		return q, nil
 	}
@@ -43,6 +44,7 @@ func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 		return nil, err
 	}
 	q.each, q.eachArgs, q.reads = strings.Join(where, "\n    AND "), each.args, each.reads
+	q.cuts, q.rankings = compact(append(s.cuts, each.cuts...)), each.rankings
 	return q, nil
 }
 

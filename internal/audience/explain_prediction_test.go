@@ -32,19 +32,11 @@ func TestExplainedPrediction(t *testing.T) {
 		if _, err := tx.UpsertCustomers(t.Context(), "shop", []store.Customer{{ID: "hanako"}}, now); err != nil {
 			return err
 		}
-		for _, statement := range []string{
-			// As it is where predictions are kept.
-			`CREATE TABLE IF NOT EXISTS replenishments (ns TEXT, scope TEXT, id TEXT, customer_id TEXT, purchases BIGINT, last_at BIGINT, log_sum DOUBLE PRECISION,
-				missed BIGINT, due_at BIGINT, confidence DOUBLE PRECISION)`,
+		_, err := tx.Exec(t.Context(),
 			`INSERT INTO replenishments (ns, scope, id, customer_id, purchases, last_at, log_sum, missed, due_at, confidence) VALUES
 				('shop', 'any', '', 'hanako', 2, 0, 0, 0, 1782896400000, 0.25), ('shop', 'product', 'p1', 'hanako', 2, 0, 0, 0, NULL, NULL),
-				('shop', 'category', 'tea', 'hanako', 2, 0, 0, 0, 1782982800000, NULL), ('shop', 'category', 'tea', 'taro', 2, 0, 0, 0, 0, 1), ('other', 'product', 'p2', 'hanako', 2, 0, 0, 0, 0, 1)`,
-		} {
-			if _, err := tx.Exec(t.Context(), statement); err != nil {
-				return err
-			}
-		}
-		return nil
+				('shop', 'category', 'tea', 'hanako', 2, 0, 0, 0, 1782982800000, NULL), ('shop', 'category', 'tea', 'taro', 2, 0, 0, 0, 0, 1), ('other', 'product', 'p2', 'hanako', 2, 0, 0, 0, 0, 1)`)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)

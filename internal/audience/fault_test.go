@@ -136,7 +136,8 @@ func TestStatementThatTakesTooLong(t *testing.T) {
 func TestFollower(t *testing.T) {
 	eachStore(t, func(t *testing.T, db *store.Store) {
 		r := faulty(t, db)
-		refresh(t, r, "shop", "best", spec(t, `all: [{spend: {topPercent: 50, within: 30d}}]`)) // which only a look at everybody can tell
+		const best = `all: [{expression: 'customer.orders > 0 && now > timestamp("2020-01-01T00:00:00Z")'}]`
+		refresh(t, r, "shop", "best", spec(t, best)) // which only a look at everybody can tell
 		changed, behind := make(chan string, 10), make(chan string, 10)
 		follower := &audience.Follower{
 			Refresher: r, Log: logr.Discard(),
@@ -171,7 +172,7 @@ func TestFollower(t *testing.T) {
 			t.Fatal(err)
 		}
 		// One has not seen everything; what all have seen is gone.
-		refresh(t, r, "shop", "best", spec(t, `all: [{spend: {topPercent: 50, within: 30d}}]`))
+		refresh(t, r, "shop", "best", spec(t, best))
 		if err := r.Prune(t.Context(), "shop"); err != nil {
 			t.Fatal(err)
 		}

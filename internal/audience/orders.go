@@ -145,7 +145,7 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 		where = append(where, "o.total >= "+s.number(int64(amount)))
 	}
 	if len(filter.Category)+len(filter.Product) > 0 {
-		s.read(factItems, "", "")
+		s.readItems(filter, within)
 		items, ofShop := s.rowsOf("order_items", "i")
 		item := []string{"SELECT i.order_id FROM " + items + " WHERE " + ofShop}
 		correlated := (within != "" || s.each) && !s.theirs
@@ -166,4 +166,23 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 		where = append(where, operator+strings.Join(item, " AND ")+")")
 	}
 	return strings.Join(where, " AND "), nil
+}
+
+// fewItems is up to how many products or categories are looked up one by one in candidates' orders.
+const fewItems = 8
+
+// readItems notes the items that a filter asks for: of each product, or else of each category.
+func (s *statement) readItems(filter *v1alpha1.OrderFilter, within v1alpha1.Duration) {
+	column, values := itemsOfProduct, filter.Product
+	if len(values) == 0 {
+		column, values = itemsOfCategory, filter.Category
+	}
+	if len(values) > fewItems {
+		s.read(factItems, "", within)
+		return
+	}
+	for _, value := range values {
+		s.read(factItems, column, within)
+		s.reads[len(s.reads)-1].id = value
+	}
 }

@@ -85,7 +85,23 @@ func newHistory(t *testing.T, db *store.Store, seed uint64, n int) *history {
 		h.names = append(h.names, name)
 		h.specs[name] = &v1alpha1.SegmentSpec{Match: h.definition(name)}
 	}
+	// Of what there are too few otherwise: percentages of what is kept beside the metrics.
+	for _, name := range h.names[historySegments-2:] {
+		h.specs[name] = &v1alpha1.SegmentSpec{Match: v1alpha1.Match{All: []v1alpha1.NestedCondition{{Condition: v1alpha1.Condition{Spend: h.rankedSpend()}}}}}
+	}
 	return h
+}
+
+// rankedSpend is a percentage of what was spent in a window, or on some orders.
+func (h *history) rankedSpend() *v1alpha1.SpendCondition {
+	for {
+		if c := h.spend(); (c.TopPercent != nil || c.BottomPercent != nil) && (c.Within != "" || c.Where != nil) {
+			if c.Within != "" { // most leave a short one while the shop lives
+				c.Within = pick[v1alpha1.Duration](h.random, "12h", "1d", "36h", "3d", c.Within)
+			}
+			return c
+		}
+	}
 }
 
 // definition is a random match without a circle of references.

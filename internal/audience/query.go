@@ -31,6 +31,9 @@ type Query struct {
 	each     string
 	eachArgs []argument
 	reads    []reading
+	// cuts are those that each must be given as well, and rankings what they are of.
+	cuts     []Cut
+	rankings []*ranking
 	// What can change the truth about a customer: things learnt of these kinds, and these moments
 	// passing. whole says that there is more to it than that.
 	kinds  store.Touched
@@ -78,13 +81,14 @@ type statement struct {
 	set                        string
 	usesMetrics, usesCustomers bool
 
-	cuts    []Cut
-	tracked []Tracked
-	kinds   store.Touched
-	slices  []slice
-	whole   bool
-	days    []time.Duration
-	reads   []reading
+	cuts     []Cut
+	rankings []*ranking
+	tracked  []Tracked
+	kinds    store.Touched
+	slices   []slice
+	whole    bool
+	days     []time.Duration
+	reads    []reading
 }
 
 // named is the key of a placeholder. PostgreSQL gives each one type, so that the same value used as

@@ -22,7 +22,7 @@ import (
 
 const (
 	randomShops   = 40
-	randomMatches = 15
+	randomMatches = 250
 )
 
 // TestRandomMatches holds what the database selects against the oracle.

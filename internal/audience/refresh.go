@@ -118,7 +118,13 @@ func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool
 	if err != nil {
 		return Result{}, err
 	}
-	cuts, err := keepThresholds(ctx, tx, p.ns, p.query.Cuts)
+	now := r.Clock.Now()
+	if len(p.query.rankings) > 0 {
+		if err := r.setUp(ctx, tx); err != nil {
+			return Result{}, err
+		}
+	}
+	cuts, err := keepCuts(ctx, tx, p.ns, []*Query{p.query}, feed, now, false)
 	if err != nil {
 		return Result{}, err
 	}
@@ -126,7 +132,6 @@ func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool
 	if err != nil {
 		return Result{}, err
 	}
-	now := r.Clock.Now()
 	p.timed = now
 	changed := p.onlyChanged(feed, touched, cuts, now)
 	due := fully || !now.Before(p.state.FullAt.Add(fullEvery))
@@ -135,8 +140,10 @@ func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool
 			return p.passOver(ctx, tx, feed, err)
 		}
 	}
-	if err := r.setUp(ctx, tx); err != nil {
-		return Result{}, err
+	if len(p.query.rankings) == 0 {
+		if err := r.setUp(ctx, tx); err != nil {
+			return Result{}, err
+		}
 	}
 	if !changed {
 		return p.look(ctx, tx, feed, cuts, now, began, true)
@@ -325,7 +332,7 @@ func (p *plan) onlyChanged(feed feed, touched touched, cuts Thresholds, now time
 		touched.of(p.query.kinds) > max(many, old.base/20):
 		return false
 	}
-	for _, cut := range p.query.Cuts {
+	for _, cut := range p.query.cuts {
 		if before, known := old.cuts[cut]; !known || before.Valid != cuts[cut].Valid {
 			return false
 		}

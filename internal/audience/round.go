@@ -58,11 +58,12 @@ func (r *Refresher) round(ctx context.Context, tx *store.Tx, ns string, opts Rou
 	if err != nil || len(plans) == 0 {
 		return outcomes, err
 	}
-	var asked []Cut
-	for _, p := range plans {
-		asked = append(asked, p.query.Cuts...)
+	now := r.Clock.Now()
+	queries := make([]*Query, len(plans))
+	for i, p := range plans {
+		queries[i] = p.query
 	}
-	cuts, err := keepThresholds(ctx, tx, ns, compact(asked))
+	cuts, err := keepCuts(ctx, tx, ns, queries, feed, now, opts.FactsOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +71,6 @@ func (r *Refresher) round(ctx context.Context, tx *store.Tx, ns string, opts Rou
 	if err != nil {
 		return nil, err
 	}
-	now := r.Clock.Now()
 	var changed []*plan
 	var quiet []string
 	for _, p := range plans {
@@ -220,7 +220,7 @@ func passOver(ctx context.Context, tx *store.Tx, ns string, quiet []string, feed
 // cuts are those of all that the segment asks for.
 func (p *plan) cuts(all Thresholds) Thresholds {
 	own := Thresholds{}
-	for _, cut := range p.query.Cuts {
+	for _, cut := range p.query.cuts {
 		own[cut] = all[cut]
 	}
 	return own

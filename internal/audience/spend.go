@@ -111,13 +111,14 @@ func (s *statement) spendIn(c *v1alpha1.SpendCondition, path string) (membership
 	if err != nil {
 		return membershipIn{}, err
 	}
+	if rank != nil && s.theirs {
+		return s.rankedIn(c, rank, path)
+	}
 	which, err := s.matchingOrders(c.Within, c.Where, path)
 	if err != nil {
 		return membershipIn{}, err
 	}
 	if rank != nil {
-		// Where others stand moves with the window, and nothing tells by how much.
-		s.whole = true
 		table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id")
 		return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM %s o WHERE o.amount %s %s", table, rank.compare(), s.cut(rank, "o.amount", table+" o"))}, nil
 	}

@@ -17,7 +17,8 @@ import (
 // reading is facts about the candidates that their matches ask for.
 type reading struct {
 	facts facts
-	// name and id are what the facts are asked for by, as in a slice.
+	// name and id are what the facts are asked for by, as in a slice. For items they are a column and its
+	// value; without, all are read.
 	name, id string
 	// window is how far back they are asked for; negative for all.
 	window time.Duration
@@ -49,21 +50,21 @@ var theirs = map[facts]struct {
 	table, columns string
 	// from is the rows of the candidates b, whose namespace is $1 and whose batch is $2.
 	from string
-	// time is the column that the window is about, and named those that the name and the id are.
+	// time is what the window is about, and named the columns that the name and the id are.
 	time  string
 	named []string
 }{
 	factOrders: {
 		"orders", "customer_id, id, placed_at, total, status, source, counted",
-		"JOIN orders x ON x.ns = $1 AND x.customer_id = b.customer_id", "placed_at", nil,
+		"JOIN orders x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.placed_at", nil,
 	},
 	factItems: {
-		"order_items", "order_id, product_id, category",
-		"JOIN their_orders t ON t.customer_id = b.customer_id JOIN order_items x ON x.ns = $1 AND x.order_id = t.id", "", nil,
+		"order_items", "order_id, category, product_id",
+		"JOIN their_orders t ON t.customer_id = b.customer_id JOIN order_items x ON x.ns = $1 AND x.order_id = t.id", "t.placed_at", nil,
 	},
 	factEvents: {
 		"events", "customer_id, name, occurred_at, properties",
-		"JOIN events x ON x.ns = $1 AND x.customer_id = b.customer_id", "occurred_at", []string{"name"},
+		"JOIN events x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.occurred_at", []string{"name"},
 	},
 	factSubscriptions: {
 		"subscriptions", "customer_id, plan, status, cancelled_at, next_delivery_at",
@@ -71,7 +72,7 @@ var theirs = map[facts]struct {
 	},
 	factEngagements: {
 		"engagements", "customer_id, kind, at, scenario, channel",
-		"JOIN engagements x ON x.ns = $1 AND x.customer_id = b.customer_id", "at", []string{"kind"},
+		"JOIN engagements x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.at", []string{"kind"},
 	},
 	factFavourites: {
 		"favourites", "customer_id, product_id, category, added_at",
@@ -83,11 +84,17 @@ var theirs = map[facts]struct {
 	},
 }
 
+// What items are asked for by. An item may be read by several, and be there more than once.
+const (
+	itemsOfCategory = "category"
+	itemsOfProduct  = "product_id"
+)
+
 // theirTables has a word for each type that the stores call otherwise.
 const theirTables = `CREATE TEMP TABLE IF NOT EXISTS their_memberships (segment ${ID} NOT NULL, customer_id ${ID} NOT NULL, reach SMALLINT NOT NULL, PRIMARY KEY (segment, customer_id))${END};
 CREATE TEMP TABLE IF NOT EXISTS their_orders (customer_id ${ID}, id ${ID}, placed_at BIGINT, total BIGINT, status ${ID}, source ${ID}, counted SMALLINT)${END};
 CREATE INDEX IF NOT EXISTS ${TEMP}their_orders_customer ON their_orders (customer_id, placed_at);
-CREATE TEMP TABLE IF NOT EXISTS their_order_items (order_id ${ID}, product_id ${ID}, category ${ID})${END};
+CREATE TEMP TABLE IF NOT EXISTS their_order_items (order_id ${ID}, category ${ID}, product_id ${ID})${END};
 CREATE TEMP TABLE IF NOT EXISTS their_events (customer_id ${ID}, name ${ID}, occurred_at BIGINT, properties ${JSON})${END};
 CREATE INDEX IF NOT EXISTS ${TEMP}their_events_customer ON their_events (customer_id, name, occurred_at);
 CREATE TEMP TABLE IF NOT EXISTS their_subscriptions (customer_id ${ID}, plan ${ID}, status ${ID}, cancelled_at BIGINT, next_delivery_at BIGINT)${END};
@@ -161,16 +168,26 @@ func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, reading
 				continue
 			}
 			of := theirs[r.facts]
-			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s AND NOT %s", of.table, of.columns,
-				strings.ReplaceAll(of.columns, ", ", ", x."), of.from, r.condition(), r.without.condition())
+			columns, named := of.columns, of.named
+			if items && r.name != "" {
+				named = []string{"", r.name}
+				if r.name == itemsOfCategory {
+					columns = "order_id, category" // and nothing that the index by category has not
+				}
+			}
+			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s AND NOT %s", of.table, columns,
+				strings.ReplaceAll(columns, ", ", ", x."), of.from, r.condition(), r.without.condition())
 			args := []any{ns, batch}
-			for i, column := range of.named {
+			for i, column := range named {
+				if column == "" {
+					continue
+				}
 				args = append(args, []string{r.name, r.id}[i])
 				query += fmt.Sprintf(" AND x.%s = $%d", column, len(args))
 			}
 			if of.time != "" && r.window >= 0 {
 				args = append(args, store.Millis(now.Add(-r.window)))
-				query += fmt.Sprintf(" AND x.%s > $%d", of.time, len(args))
+				query += fmt.Sprintf(" AND %s > $%d", of.time, len(args))
 			}
 			if err := tx.Savepoint(ctx, func() error {
 				_, err := tx.Exec(ctx, query, args...)
