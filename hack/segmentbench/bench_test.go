@@ -36,7 +36,7 @@ func smallBench(t *testing.T, dsn string) *bench {
 	}
 	clock := testingclock.NewFakeClock(today)
 	return &bench{
-		db: db, shop: s, questions: asked, runs: 1, later: 15 * time.Minute, progress: p, clock: clock,
+		db: db, shop: s, questions: asked, runs: 1, rounds: 2, later: 15 * time.Minute, progress: p, clock: clock,
 		refresher: &audience.Refresher{Store: db, Clock: clock},
 		report:    &storeReport{Store: string(db.Dialect()), Customers: s.customers},
 	}
@@ -68,7 +68,7 @@ func TestBench(t *testing.T) {
 		if n := len(b.report.Full); n < 12 {
 			t.Errorf("%d segments were compared, want at least 12", n)
 		}
-		if r := b.report.Round; len(r.Segments) != 50 || r.Orders != 6 || r.Base <= 0 || r.Round <= 0 {
+		if r := b.report.Round; len(r.Segments) != 50 || r.Orders != 6 || r.Base <= 0 || r.Round <= 0 || len(r.Rounds) != 2 {
 			t.Errorf("the round was of %d segments and %d orders, in %v ms where the base tables took %v", len(r.Segments), r.Orders, r.Round, r.Base)
 		}
 		var table, text bytes.Buffer
@@ -128,7 +128,7 @@ func checkLoaded(t *testing.T, b *bench) {
 // checkUndo tells whether a churn that is only measured leaves nothing.
 func checkUndo(t *testing.T, b *bench) {
 	t.Helper()
-	c := &churn{b.shop.maker(), b.later}
+	c := &churn{b.shop.maker(), b.later, 0}
 	for _, in := range []ingest{whole, bare} {
 		for range 2 {
 			if _, err := c.run(t.Context(), b.db, in, true); err != nil {

@@ -127,7 +127,7 @@ func drain(ctx context.Context, tx *store.Tx, query string, args ...any) (err er
 
 // run writes the churn, and tells how long that took. Only measured, each transaction is undone.
 func (c *churn) run(ctx context.Context, db *store.Store, in ingest, only bool) (time.Duration, error) {
-	now := today.Add(c.later)
+	now := c.end()
 	write := commit
 	if only {
 		write = undo

@@ -80,31 +80,40 @@ func (m *maker) wishBefore(n int) int {
 	return -1
 }
 
-// churn is what happens from today until later: one customer in a hundred buys, and one in a hundred
-// looks around, each of them once.
+// churn is what happens in a while, the first of which begins today: one customer in a hundred buys, and
+// one in a hundred looks around, each of them once, and others than in the while before.
 type churn struct {
 	*maker
-	later time.Duration
+	later  time.Duration
+	number int
 }
 
 func (c *churn) size() int { return max(c.customers/100, 1) }
 
+func (c *churn) begin() time.Time { return today.Add(time.Duration(c.number) * c.later) }
+func (c *churn) end() time.Time   { return c.begin().Add(c.later) }
+
+func (c *churn) at() time.Time {
+	return c.begin().Add(time.Duration(c.d.Int64N(int64(c.later)))).Truncate(time.Millisecond)
+}
+
 // order is a new one of number n of the churn.
 func (c *churn) order(n int) *order {
+	n += c.number * c.size()
 	customer := c.spread(n * 97 % c.customers) // another one for each n, of those who buy much and who do not
 	c.d.of(ofNewOrder, n)
-	return c.purchase(c.orders()+n, customer, today.Add(time.Duration(c.d.Int64N(int64(c.later)))).Truncate(time.Millisecond))
+	return c.purchase(c.orders()+n, customer, c.at())
 }
 
 var newEventNames = weighted{{viewed, 60}, {added, 20}, {wished, 10}, {clicked, 10}}
 
 func (c *churn) event(n int) *event {
+	n += c.number * c.size()
 	c.d.of(ofNewEvent, n)
 	e := &c.maker.event
 	*e = event{
 		number: c.events() + n, customer: c.spread((n*89 + 13) % c.customers), name: c.d.pick(newEventNames),
-		at:      today.Add(time.Duration(c.d.Int64N(int64(c.later)))).Truncate(time.Millisecond),
-		product: c.d.product(), campaign: c.d.IntN(50),
+		at: c.at(), product: c.d.product(), campaign: c.d.IntN(50),
 	}
 	return e
 }

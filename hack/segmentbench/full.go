@@ -25,6 +25,7 @@ type bench struct {
 	clock     *testingclock.FakeClock
 	questions []question
 	runs      int
+	rounds    int
 	later     time.Duration
 	progress  *progress
 	report    *storeReport

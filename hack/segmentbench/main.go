@@ -32,7 +32,7 @@ import (
 )
 
 type options struct {
-	customers, runs          int
+	customers, runs, rounds  int
 	seed                     uint64
 	store, keep, dsn, output string
 	parts                    string
@@ -67,7 +67,8 @@ func parse(args []string, w io.Writer) (options, error) {
 	f.StringVar(&o.dsn, "dsn", "", "database to use, postgres://… or sqlite://…, instead of a server or file of its own; it is filled when it is empty, and changed")
 	f.IntVar(&o.runs, "runs", 5, "how often each is measured; the fastest counts")
 	f.StringVar(&o.parts, "parts", "full,round", "what to measure")
-	f.DurationVar(&o.later, "later", 15*time.Minute, "time from the first refresh to the round")
+	f.IntVar(&o.rounds, "rounds", 5, "rounds, each after a churn of its own; the middle one counts")
+	f.DurationVar(&o.later, "later", 15*time.Minute, "time between rounds")
 	f.StringVar(&o.output, "o", "table", "table or json")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -82,8 +83,8 @@ func parse(args []string, w io.Writer) (options, error) {
 			return o, err
 		}
 	}
-	if f.NArg() > 0 || o.customers < 0 || o.runs < 1 || o.later <= 0 {
-		err := errors.New("-customers must not be negative, -runs and -later must be above 0, and there are no other arguments")
+	if f.NArg() > 0 || o.customers < 0 || o.runs < 1 || o.rounds < 1 || o.later <= 0 {
+		err := errors.New("-customers must not be negative, -runs, -rounds and -later must be above 0, and there are no other arguments")
 		fmt.Fprintln(w, err)
 		return o, err
 	}
@@ -133,7 +134,7 @@ func runStore(ctx context.Context, o options, dialect store.Dialect, log io.Writ
 	}
 	clock := testingclock.NewFakeClock(today)
 	b := &bench{
-		db: db, shop: s, questions: asked, runs: o.runs, later: o.later, progress: p, clock: clock,
+		db: db, shop: s, questions: asked, runs: o.runs, rounds: o.rounds, later: o.later, progress: p, clock: clock,
 		refresher: &audience.Refresher{Store: db, Clock: clock},
 		report:    &storeReport{Store: string(dialect), Customers: s.customers, Orders: s.orders(), Events: s.events()},
 	}

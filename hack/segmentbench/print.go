@@ -109,7 +109,7 @@ func (s *storeReport) printRound(w io.Writer) {
 	fmt.Fprintf(w, "ingest, whole\t%.0f\t\n", r.Ingest)
 	fmt.Fprintf(w, "ingest undone, with upkeep and without\t%.0f\t%.0f\t\n", r.IngestUndone, r.BareUndone)
 	fmt.Fprintf(w, "upkeep\t%.0f\t\n", r.Upkeep)
-	fmt.Fprintf(w, "round\t%.0f\t\n", r.Round)
+	fmt.Fprintf(w, "round\t%.0f\t(each %.0f)\t\n", r.Round, r.Rounds)
 	fmt.Fprintf(w, "\t÷ base tables\t÷ metrics\ttarget\t\n")
 	fmt.Fprintf(w, "upkeep and round\t%.3f\t%.3f\t%.2f\t\n", (r.Upkeep+r.Round)/r.Base, (r.Upkeep+r.Round)/r.Metrics, targetRound)
 	fmt.Fprintf(w, "whole ingest and round\t%.3f\t%.3f\t\t\n", (r.Ingest+r.Round)/r.Base, (r.Ingest+r.Round)/r.Metrics)

@@ -48,13 +48,15 @@ type roundReport struct {
 	// Orders and Events are how many came in.
 	Orders int `json:"orders"`
 	Events int `json:"events"`
-	// Ingest is how long that took, with all that is kept up to date with it. The same was measured before
-	// and undone, in turns with the bare writes; Upkeep is the difference.
+	// Ingest is how long that took the first time, with all that is kept up to date with it. The same was
+	// measured before and undone, in turns with the bare writes; Upkeep is the difference.
 	Ingest       float64 `json:"ingest"`
 	IngestUndone float64 `json:"ingestUndone"`
 	BareUndone   float64 `json:"bareUndone"`
 	Upkeep       float64 `json:"upkeep"`
-	Round        float64 `json:"round"`
+	// Round is the middle one of Rounds.
+	Round  float64   `json:"round"`
+	Rounds []float64 `json:"rounds"`
 	// Base and Metrics are the sums of the statements by hand: of the segments in the round, and of all.
 	Base       float64 `json:"base"`
 	Metrics    float64 `json:"metrics"`

@@ -104,7 +104,7 @@ func TestShopIsRealistic(t *testing.T) {
 
 func TestChurnTouchesEachCustomerOnce(t *testing.T) {
 	for _, customers := range []int{100, 1000, 50_000} {
-		c := &churn{(&shop{customers: customers, seed: 1}).maker(), 15 * time.Minute}
+		c := &churn{(&shop{customers: customers, seed: 1}).maker(), 15 * time.Minute, 1}
 		buying, looking := map[int]bool{}, map[int]bool{}
 		for n := range c.size() {
 			o, e := orderFact(c.order(n)), eventFact(c.event(n))
@@ -116,8 +116,8 @@ func TestChurnTouchesEachCustomerOnce(t *testing.T) {
 			}
 			buying[c.maker.order.customer], looking[c.maker.event.customer] = true, true
 			for _, at := range []time.Time{o.PlacedAt, e.OccurredAt} {
-				if at.Before(today) || at.After(today.Add(c.later)) {
-					t.Fatalf("%v is not from %v until %v later", at, today, c.later)
+				if at.Before(c.begin()) || at.After(c.end()) {
+					t.Fatalf("%v is not from %v until %v", at, c.begin(), c.end())
 				}
 			}
 		}

@@ -37,10 +37,9 @@ DELETE FROM temp.their_engagements; DELETE FROM temp.their_favourites; DELETE FR
 
 // plannerSettings are PostgreSQL's for a refresh. Compiling a plan to machine code takes longer than
 // these statements; a plan for whatever time and amounts come is not one for those there are; and a
-// set of customers that does not fit is looked up one by one. The tables of a refresh go to files where
-// they do not fit.
+// set of customers that does not fit is looked up one by one.
 const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
-	set_config('work_mem', '64MB', true), set_config('temp_buffers', '64MB', true), set_config('client_min_messages', 'warning', true);
+	set_config('work_mem', '64MB', true), set_config('client_min_messages', 'warning', true);
 `
 
 // analyzeTheirs gathers statistics of the columns that are joined and compared.
