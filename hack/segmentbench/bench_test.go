@@ -68,7 +68,7 @@ func TestBench(t *testing.T) {
 		if n := len(b.report.Full); n < 12 {
 			t.Errorf("%d segments were compared, want at least 12", n)
 		}
-		if r := b.report.Round; len(r.Segments) != 50 || r.Orders != 6 || r.Base <= 0 || r.Round <= 0 || len(r.Rounds) != 2 {
+		if r := b.report.Round; len(r.Segments) != 50 || r.Orders != 3 || r.Base <= 0 || r.Round <= 0 || len(r.Rounds) != 2 {
 			t.Errorf("the round was of %d segments and %d orders, in %v ms where the base tables took %v", len(r.Segments), r.Orders, r.Round, r.Base)
 		}
 		var table, text bytes.Buffer

@@ -80,15 +80,17 @@ func (m *maker) wishBefore(n int) int {
 	return -1
 }
 
-// churn is what happens in a while, the first of which begins today: one customer in a hundred buys, and
-// one in a hundred looks around, each of them once, and others than in the while before.
+// churn is what happens in a while, the first of which begins today: of one customer in a hundred something
+// is learnt, half of whom buy and half look around, each of them once. They are others than in the while
+// before.
 type churn struct {
 	*maker
 	later  time.Duration
 	number int
 }
 
-func (c *churn) size() int { return max(c.customers/100, 1) }
+// size is how many orders there are, and how many events.
+func (c *churn) size() int { return max(c.customers/200, 1) }
 
 func (c *churn) begin() time.Time { return today.Add(time.Duration(c.number) * c.later) }
 func (c *churn) end() time.Time   { return c.begin().Add(c.later) }

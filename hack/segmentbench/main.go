@@ -6,8 +6,8 @@
 //	go run ./hack/segmentbench
 //
 // It compares the full evaluation of a segment of each kind, and the whole refresh, with the fastest
-// statements by hand over the same tables and indexes; and a round of all segments after one customer in
-// a hundred has bought and one in a hundred has looked around with asking for all of them again. The
+// statements by hand over the same tables and indexes; and a round of all segments after something was
+// learnt of one customer in a hundred, of half of them that they bought, with asking for all again. The
 // segments, and their statements by hand, are in kinds. It ends with 1 where members differ, never because
 // something took long.
 package main

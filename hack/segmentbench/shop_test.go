@@ -121,7 +121,7 @@ func TestChurnTouchesEachCustomerOnce(t *testing.T) {
 				}
 			}
 		}
-		if len(buying) != customers/100 || len(looking) != customers/100 {
+		if len(buying) != max(customers/200, 1) || len(looking) != max(customers/200, 1) {
 			t.Errorf("of %d customers, %d buy and %d look around", customers, len(buying), len(looking))
 		}
 	}

@@ -106,7 +106,7 @@ func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []as
 	if err := readTheirs(ctx, tx, ns, batch, readings, now, failed); err != nil {
 		return err
 	}
-	if tx.Dialect() == store.Postgres {
+	if tx.Dialect() == store.Postgres && batch == 0 {
 		// What the planner believes of them otherwise is what they never are: many rows of few customers.
 		if _, err := tx.Exec(ctx, analyzeTheirs); err != nil {
 			return fmt.Errorf("count what is known of the candidates: %w", err)
