@@ -42,34 +42,45 @@ func (s *statement) rfm(c *v1alpha1.RFMCondition, path string) (predicate, error
 
 // subscription asks for one row that fits all fields, or for none at all.
 func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string) (predicate, error) {
-	s.kinds |= store.TouchedSubscription
-	s.read(factSubscriptions, "", "")
-	var statuses []string
-	none := false
-	for _, status := range c.Status {
-		if status == v1alpha1.SubscriptionNone {
-			none = true
-		} else {
-			statuses = append(statuses, string(status))
-		}
-	}
 	var alternatives []predicate
-	if none {
+	if slices.Contains(c.Status, v1alpha1.SubscriptionNone) {
+		s.readsSubscriptions()
 		alternatives = append(alternatives, s.member(membershipIn{
 			query: "SELECT o.customer_id FROM " + s.rows("subscriptions"), repeats: true, outside: true,
 		}))
 	}
-	if len(statuses) > 0 || !none {
-		query, err := s.subscribed(c, statuses, path)
+	if len(c.Status) != 1 || len(alternatives) == 0 {
+		subscribed, err := s.subscribedIn(c, path)
 		if err != nil {
 			return predicate{}, err
 		}
-		alternatives = append(alternatives, s.member(membershipIn{query: query, repeats: true}))
+		alternatives = append(alternatives, s.member(subscribed))
 	}
 	return anyOf(alternatives), nil
 }
 
-func (s *statement) subscribed(c *v1alpha1.SubscriptionCondition, statuses []string, path string) (string, error) {
+// subscriptionIn is the condition as a subquery, where it asks for a row and nothing else.
+func (s *statement) subscriptionIn(c *v1alpha1.SubscriptionCondition, path string) (membershipIn, error) {
+	if slices.Contains(c.Status, v1alpha1.SubscriptionNone) {
+		return membershipIn{}, nil
+	}
+	return s.subscribedIn(c, path)
+}
+
+func (s *statement) readsSubscriptions() {
+	s.kinds |= store.TouchedSubscription
+	s.read(factSubscriptions, "", "")
+}
+
+// subscribedIn is the customers with a row that fits all fields.
+func (s *statement) subscribedIn(c *v1alpha1.SubscriptionCondition, path string) (membershipIn, error) {
+	s.readsSubscriptions()
+	var statuses []string
+	for _, status := range c.Status {
+		if status != v1alpha1.SubscriptionNone {
+			statuses = append(statuses, string(status))
+		}
+	}
 	where := []string{"SELECT o.customer_id FROM " + s.rows("subscriptions")}
 	if len(statuses) > 0 {
 		slices.Sort(statuses)
@@ -81,7 +92,7 @@ func (s *statement) subscribed(c *v1alpha1.SubscriptionCondition, statuses []str
 	if c.CancelledWithin != "" {
 		d, err := duration(c.CancelledWithin, path+".cancelledWithin")
 		if err != nil {
-			return "", err
+			return membershipIn{}, err
 		}
 		s.moves(slice{facts: factCancellations, age: d})
 		where = append(where, "o.cancelled_at > "+s.before(d))
@@ -89,12 +100,12 @@ func (s *statement) subscribed(c *v1alpha1.SubscriptionCondition, statuses []str
 	if c.NextDeliveryWithin != "" {
 		d, err := duration(c.NextDeliveryWithin, path+".nextDeliveryWithin")
 		if err != nil {
-			return "", err
+			return membershipIn{}, err
 		}
 		s.moves(slice{facts: factDeliveries}, slice{facts: factDeliveries, age: -d})
 		where = append(where, s.ahead("o.next_delivery_at", d))
 	}
-	return strings.Join(where, " AND "), nil
+	return membershipIn{query: strings.Join(where, " AND "), repeats: true}, nil
 }
 
 // ahead holds for a moment from now on, until so long after.

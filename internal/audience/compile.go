@@ -115,6 +115,8 @@ func (s *statement) membershipIn(c *v1alpha1.Condition, path string) (membership
 		return s.engagementsIn(c.Engagement, path+".engagement")
 	case c.Replenishment != nil:
 		return s.replenishmentIn(c.Replenishment, path+".replenishment")
+	case c.Subscription != nil:
+		return s.subscriptionIn(c.Subscription, path+".subscription")
 	case c.Favourite != nil:
 		return s.favouritesIn(c.Favourite, path+".favourite")
 	case c.Segment != nil:

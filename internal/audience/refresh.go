@@ -25,6 +25,7 @@ type Refresher struct {
 	Timeout time.Duration
 
 	compiled sync.Map // of *compiled by namespace and name
+	counts   sync.Map // of counted by namespace and query
 }
 
 // Result is what a refresh did.
@@ -80,7 +81,7 @@ func (r *Refresher) refresh(ctx context.Context, ns, name string, spec *v1alpha1
 		if err != nil {
 			return fmt.Errorf("lock its state: %w", err)
 		}
-		p := &plan{ns: ns, name: name, query: query, definition: text, state: state}
+		p := &plan{ns: ns, name: name, query: query, definition: text, state: state, counts: &r.counts}
 		result, err = r.bring(ctx, tx, p, fully, began)
 		return err
 	})
@@ -108,6 +109,8 @@ type plan struct {
 	batch int
 	// moved has the bits of its reasons to look at somebody, beside things learnt.
 	moved int64
+	// counts are the Refresher's.
+	counts *sync.Map
 	// timed is up to when what changes by time passing is in the membership then.
 	timed time.Time
 }
@@ -210,13 +213,30 @@ func (p *plan) look(ctx context.Context, tx *store.Tx, feed feed, cuts Threshold
 		return Result{}, err
 	}
 	next := p.state
-	if err := tx.QueryRow(ctx, p.query.BaseSQL, p.ns).Scan(&next.base); err != nil {
+	if next.base, err = p.count(ctx, tx, feed); err != nil {
 		return Result{}, fmt.Errorf("count the customers: %w", err)
 	}
 	next.Mode, next.Candidates, next.FullAt = ModeFull, next.base, now.UTC()
 	result, err := p.finish(ctx, tx, next, done, feed, cuts, now, began)
 	result.Drift = drift
 	return result, err
+}
+
+// counted is how many there were to look at when a feed had come so far.
+type counted struct{ seq, n int64 }
+
+// count is how many there are to look at. Refreshes of many segments, one after the other, count once.
+func (p *plan) count(ctx context.Context, tx *store.Tx, feed feed) (int64, error) {
+	key := [2]string{p.ns, p.query.BaseSQL}
+	if known, ok := p.counts.Load(key); ok && known.(counted).seq == feed.seq {
+		return known.(counted).n, nil
+	}
+	var n int64
+	if err := tx.QueryRow(ctx, p.query.BaseSQL, p.ns).Scan(&n); err != nil {
+		return 0, err
+	}
+	p.counts.Store(key, counted{feed.seq, n})
+	return n, nil
 }
 
 // settle is a refresh by looking at the candidates.

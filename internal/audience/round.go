@@ -170,7 +170,7 @@ func (r *Refresher) plans(ctx context.Context, tx *store.Tx, ns string, feed fee
 			outcomes = append(outcomes, Outcome{Name: name, Err: err})
 			continue
 		}
-		p := &plan{ns: ns, name: name, query: c.query, definition: c.definition, state: states[name], references: c.references}
+		p := &plan{ns: ns, name: name, query: c.query, definition: c.definition, state: states[name], references: c.references, counts: &r.counts}
 		if opts.FactsOnly {
 			p.query = c.query.atOneTime()
 		}

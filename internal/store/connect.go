@@ -4,13 +4,17 @@
 package store
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"modernc.org/sqlite"
 )
@@ -73,7 +77,16 @@ func isDir(path string) bool {
 }
 
 func (s *Store) openPostgres(o options) {
-	db := stdlib.OpenDB(*s.address.postgres)
+	db := stdlib.OpenDB(*s.address.postgres, stdlib.OptionAfterConnect(func(ctx context.Context, c *pgx.Conn) error {
+		// What a refresh of segments knows of its candidates stays in memory. A pooler may have used the
+		// session before, so that it is too late; then it goes to files, and takes a little longer.
+		_, err := c.Exec(ctx, "SET temp_buffers = '64MB'")
+		var refused *pgconn.PgError
+		if errors.As(err, &refused) {
+			return nil
+		}
+		return err
+	}))
 	db.SetMaxOpenConns(o.connections)
 	db.SetMaxIdleConns(o.connections)
 	db.SetConnMaxLifetime(connectionLifetime)
