@@ -107,7 +107,7 @@ func TestVerifyTells(t *testing.T) {
 	}
 }
 
-// checkLoaded tells whether reach and wish lists, which are loaded straight, are as they would be kept.
+// checkLoaded tells whether reach, wish lists and totals are as they would be kept.
 func checkLoaded(t *testing.T, b *bench) {
 	t.Helper()
 	for what, query := range map[string]string{

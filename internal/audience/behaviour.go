@@ -43,13 +43,14 @@ func (s *statement) rfm(c *v1alpha1.RFMCondition, path string) (predicate, error
 // subscription asks for one row that fits all fields, or for none at all.
 func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string) (predicate, error) {
 	var alternatives []predicate
-	if slices.Contains(c.Status, v1alpha1.SubscriptionNone) {
+	none := slices.Contains(c.Status, v1alpha1.SubscriptionNone)
+	if none {
 		s.readsSubscriptions()
 		alternatives = append(alternatives, s.member(membershipIn{
 			query: "SELECT o.customer_id FROM " + s.rows("subscriptions"), repeats: true, outside: true,
 		}))
 	}
-	if len(c.Status) != 1 || len(alternatives) == 0 {
+	if !none || len(c.Status) > 1 {
 		subscribed, err := s.subscribedIn(c, path)
 		if err != nil {
 			return predicate{}, err

@@ -17,8 +17,9 @@ import (
 //
 // looked_at is whom to look at and why: things learnt of some kinds, or a fact that got to a certain
 // age or a threshold that moved (bits of moved). They are read in batches: those who come into a segment
-// or leave it are read again for whoever asks for that. candidates is who they are. differing is who comes into a segment (no had), who leaves (no reach), and whose
-// reach is another. recounted is whose place in a ranking may be another.
+// or leave it are read again for whoever asks for that. candidates is who they are. differing is who comes
+// into a segment (no had), who leaves (no reach), and whose reach is another. recounted is whose place in
+// a ranking may be another.
 const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL DEFAULT 0, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)${END};
 CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
 	email TEXT, phone TEXT, line_user_id TEXT, attributes ${JSON}, reach SMALLINT NOT NULL,

@@ -85,6 +85,78 @@ func TestErrorIsOfOneSegmentAlone(t *testing.T) {
 	})
 }
 
+// TestRankingFailsAlone takes what a percentage of a window is kept in away, and gives it back.
+func TestRankingFailsAlone(t *testing.T) {
+	eachStore(t, func(t *testing.T, db *store.Store) {
+		r := faulty(t, db)
+		const best = `all: [{spend: {topPercent: 100, within: 30d}}]`
+		refresh(t, r, "shop", "best", spec(t, best))
+		more(t, db)
+		rename := func(from, to string) {
+			t.Helper()
+			if _, err := db.Exec(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		round := func() (done int, failed error) {
+			t.Helper()
+			outcomes, err := r.Round(t.Context(), "shop", audience.RoundOptions{FactsOnly: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, o := range outcomes {
+				switch {
+				case o.Err == nil:
+					done++
+				case o.Name == "best":
+					failed = o.Err
+				default:
+					t.Errorf("%s: %v", o.Name, o.Err)
+				}
+			}
+			return done, failed
+		}
+		rename("ranked", "lost")
+		if done, err := round(); err == nil || !strings.Contains(err.Error(), "ranking") || done != 2 || membersOf(t, r, "shop", "buyers") != "a b" {
+			t.Errorf("%v, and %d others were refreshed, want 2", err, done)
+		}
+		if _, err := r.Refresh(t.Context(), "shop", "best", spec(t, best), audience.Shop{}); err == nil || !strings.Contains(err.Error(), "ranked") {
+			t.Errorf("what is wrong is not said: %v", err)
+		}
+		rename("lost", "ranked")
+		if done, err := round(); err != nil || done != 1 || membersOf(t, r, "shop", "best") != "a b" {
+			t.Errorf("%v, %d were refreshed, want 1: %s", err, done, membersOf(t, r, "shop", "best"))
+		}
+	})
+}
+
+// TestUnusedRankingsAreDropped when nobody asks for them any more, and made anew when somebody does.
+func TestUnusedRankingsAreDropped(t *testing.T) {
+	eachStore(t, func(t *testing.T, db *store.Store) {
+		r := faulty(t, db)
+		const best = `all: [{spend: {topPercent: 100, within: 30d}}]`
+		refresh(t, r, "shop", "best", spec(t, best))
+		if err := r.Delete(t.Context(), "shop", "best"); err != nil {
+			t.Fatal(err)
+		}
+		more(t, db)
+		if _, err := r.Round(t.Context(), "shop", audience.RoundOptions{FactsOnly: true}); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Prune(t.Context(), "shop"); err != nil {
+			t.Fatal(err)
+		}
+		var left int
+		if err := db.QueryRow(t.Context(), `SELECT (SELECT COUNT(*) FROM rankings) + (SELECT COUNT(*) FROM ranked)`).Scan(&left); err != nil || left != 0 {
+			t.Errorf("%d rows are left, %v", left, err)
+		}
+		refresh(t, r, "shop", "best", spec(t, best))
+		if members := membersOf(t, r, "shop", "best"); members != "a b" {
+			t.Errorf("%s, want a b", members)
+		}
+	})
+}
+
 // TestStatementThatTakesTooLong is for PostgreSQL, where others can hold what a statement needs.
 func TestStatementThatTakesTooLong(t *testing.T) {
 	eachStore(t, func(t *testing.T, db *store.Store) {

@@ -182,14 +182,11 @@ func (r *Refresher) Prune(ctx context.Context, ns string) error {
 			if _, err := tx.Exec(ctx, `UPDATE feeds SET complete_from = $2 WHERE ns = $1 AND complete_from < $2`, ns, upTo); err != nil {
 				return err
 			}
-			for _, unused := range []string{
-				`DELETE FROM cuts WHERE ns = $1 AND seq < $2`,
-				`DELETE FROM ranked WHERE ns = $1 AND ranking IN (SELECT ranking FROM rankings WHERE ns = $1 AND seq < $2)`,
-				`DELETE FROM rankings WHERE ns = $1 AND seq < $2`,
-			} {
-				if _, err := tx.Exec(ctx, unused, ns, upTo); err != nil {
-					return err
-				}
+			if _, err := tx.Exec(ctx, `DELETE FROM cuts WHERE ns = $1 AND seq < $2`, ns, upTo); err != nil {
+				return err
+			}
+			if err := dropRankings(ctx, tx, ns, upTo); err != nil {
+				return err
 			}
 			_, err := tx.Exec(ctx, `DELETE FROM touched WHERE ns = $1 AND seq <= $2`, ns, upTo)
 			return err

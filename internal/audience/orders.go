@@ -173,16 +173,14 @@ const fewItems = 8
 
 // readItems notes the items that a filter asks for: of each product, or else of each category.
 func (s *statement) readItems(filter *v1alpha1.OrderFilter, within v1alpha1.Duration) {
-	column, values := itemsOfProduct, filter.Product
+	facts, values := factItemsOfProduct, filter.Product
 	if len(values) == 0 {
-		column, values = itemsOfCategory, filter.Category
+		facts, values = factItemsOfCategory, filter.Category
 	}
 	if len(values) > fewItems {
-		s.read(factItems, "", within)
-		return
+		facts, values = factItems, []string{""}
 	}
 	for _, value := range values {
-		s.read(factItems, column, within)
-		s.reads[len(s.reads)-1].id = value
+		s.read(facts, value, within)
 	}
 }

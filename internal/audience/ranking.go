@@ -7,7 +7,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,7 +24,8 @@ import (
 type ranking struct {
 	// measure is the name of it, the condition without its percentage.
 	measure string
-	slices  []slice
+	// window is the orders that leave it as time passes, where there is one.
+	window []slice
 	// all selects customers and their amounts, and one is the amount of the customer b.
 	all, one         string
 	allArgs, oneArgs []argument
@@ -31,36 +35,29 @@ type ranking struct {
 func kept(measure string) bool { return strings.HasPrefix(measure, "{") }
 
 // rankedIn is the customers within a percentage of a ranking.
-func (s *statement) rankedIn(c *v1alpha1.SpendCondition, r *rank, path string) (membershipIn, error) {
-	of := v1alpha1.SpendCondition{Of: c.OfOrDefault(), Within: c.Within, Where: c.Where}
-	name, err := json.Marshal(of)
+func (s *statement) rankedIn(c *v1alpha1.SpendCondition, r *rank, window []slice, path string) (membershipIn, error) {
+	name, err := json.Marshal(v1alpha1.SpendCondition{Of: c.OfOrDefault(), Within: c.Within, Where: c.Where})
 	if err != nil {
 		return membershipIn{}, err
 	}
-	k := &ranking{measure: string(name)}
-	for _, side := range []struct {
-		each bool
-		sql  *string
-		args *[]argument
-	}{{false, &k.all, &k.allArgs}, {true, &k.one, &k.oneArgs}} {
-		t := &statement{env: s.env, bound: make(map[any]int), each: side.each}
+	orders := func(each bool) (string, []argument, error) {
+		t := &statement{env: s.env, bound: make(map[any]int), each: each}
 		t.text(s.env.Namespace) // $1
 		which, err := t.matchingOrders(c.Within, c.Where, path)
-		if err != nil {
-			return membershipIn{}, err
-		}
-		*side.sql = "SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id"
-		if side.each {
-			*side.sql = "SELECT " + orderSum(c) + " FROM " + which
-		}
-		*side.args = t.args
+		return which, t.args, err
 	}
-	if c.Within != "" {
-		d, err := duration(c.Within, path+".within")
-		if err != nil {
-			return membershipIn{}, err
-		}
-		k.slices = []slice{{facts: factOrders, age: d}}
+	everybodys, allArgs, err := orders(false)
+	if err != nil {
+		return membershipIn{}, err
+	}
+	theirs, oneArgs, err := orders(true)
+	if err != nil {
+		return membershipIn{}, err
+	}
+	k := &ranking{
+		measure: string(name), window: window, allArgs: allArgs, oneArgs: oneArgs,
+		all: "SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + everybodys + " GROUP BY o.customer_id",
+		one: "SELECT " + orderSum(c) + " FROM " + theirs,
 	}
 	s.rankings = append(s.rankings, k)
 	cut := Cut{Measure: k.measure, Low: r.low, Share: r.share}
@@ -69,46 +66,56 @@ func (s *statement) rankedIn(c *v1alpha1.SpendCondition, r *rank, path string) (
 	return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM ranked o WHERE o.ns = $1 AND o.ranking = %s AND o.amount %s $%d", s.text(k.measure), r.compare(), n)}, nil
 }
 
-// rebuildEvery is how often a ranking is made anew all the same.
-const rebuildEvery = fullEvery
+// broken are the rankings that could not be kept: the segments that ask for them cannot be refreshed.
+type broken map[string]error
+
+// of is the error of one of the rankings of a query.
+func (b broken) of(q *Query) error {
+	for _, k := range q.rankings {
+		if err := b[k.measure]; err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // keepCuts brings all that queries are cut by up to date, and gives the values. factsOnly leaves out what
 // changes by time passing.
-func keepCuts(ctx context.Context, tx *store.Tx, ns string, queries []*Query, feed feed, now time.Time, factsOnly bool) (Thresholds, error) {
+func keepCuts(ctx context.Context, tx *store.Tx, ns string, queries []*Query, feed feed, now time.Time, factsOnly bool) (Thresholds, broken, error) {
+	rankings, asked := map[string]*ranking{}, map[string][]Cut{}
 	var cuts []Cut
-	sizes := map[string]int64{}
-	var asked []Cut
 	for _, q := range queries {
+		for _, k := range q.rankings {
+			rankings[k.measure] = k
+		}
 		for _, cut := range q.cuts {
-			if !kept(cut.Measure) {
+			if kept(cut.Measure) {
+				asked[cut.Measure] = append(asked[cut.Measure], cut)
+			} else {
 				cuts = append(cuts, cut)
 			}
 		}
-		for _, k := range q.rankings {
-			if _, done := sizes[k.measure]; done {
-				continue
-			}
-			size, err := k.keep(ctx, tx, ns, feed, now, factsOnly)
-			if err != nil {
-				return nil, fmt.Errorf("keep the ranking by %s: %w", k.measure, store.WithoutData(err))
-			}
-			sizes[k.measure] = size
-		}
-		asked = append(asked, q.cuts...)
 	}
 	values, err := keepThresholds(ctx, tx, ns, compact(cuts))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	for _, cut := range compact(asked) {
-		if !kept(cut.Measure) {
-			continue
-		}
-		if values[cut], err = cut.ofRanking(ctx, tx, ns, sizes[cut.Measure]); err != nil {
-			return nil, fmt.Errorf("find the threshold of %s: %w", cut.Measure, err)
+	failed := broken{}
+	for _, measure := range slices.Sorted(maps.Keys(rankings)) { // all lock them in the same order
+		err := tx.Savepoint(ctx, func() error {
+			size, err := rankings[measure].keep(ctx, tx, ns, feed, now, factsOnly)
+			for _, cut := range compact(asked[measure]) {
+				if err == nil {
+					values[cut], err = cut.ofRanking(ctx, tx, ns, size)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			failed[measure] = fmt.Errorf("keep the ranking by %s: %w", measure, store.WithoutData(err))
 		}
 	}
-	return values, nil
+	return values, failed, nil
 }
 
 // ofRanking is the amount of the last one within, where so many are ranked.
@@ -133,11 +140,14 @@ func (k *ranking) keep(ctx context.Context, tx *store.Tx, ns string, feed feed, 
 	}
 	var seq, atMillis, builtMillis int64
 	err = tx.QueryRow(ctx, `SELECT seq, at, built_at, size FROM rankings WHERE ns = $1 AND ranking = $2`+tx.Dialect().ForUpdate(), ns, k.measure).Scan(&seq, &atMillis, &builtMillis, &size)
+	if store.IsNotFound(err) { // dropped in between
+		err = errors.Join(store.ErrRetry, err)
+	}
 	if err != nil {
 		return 0, err
 	}
 	at, built := store.Time(atMillis), store.Time(builtMillis)
-	if seq < feed.completeFrom || seq < 0 || now.Before(at) || now.After(at.Add(fullEvery)) || !now.Before(built.Add(rebuildEvery)) {
+	if seq < feed.completeFrom || now.Before(at) || !now.Before(built.Add(fullEvery)) {
 		return k.build(ctx, tx, ns, feed, now)
 	}
 	to := now
@@ -201,11 +211,9 @@ func (k *ranking) gather(ctx context.Context, tx *store.Tx, ns string, seq int64
 		}
 	}
 	add(`SELECT customer_id FROM touched WHERE ns = $1 AND seq > $2 AND (kinds & $3) <> 0`, ns, seq, int64(store.TouchedOrders))
-	for _, s := range k.slices {
-		if to.After(from) {
-			query, args := s.customers(from, to)
-			add(query, append([]any{ns}, args...)...)
-		}
+	for _, s := range k.window {
+		query, args := s.customers(from, to)
+		add(query, append([]any{ns}, args...)...)
 	}
 	return n, err
 }
@@ -231,4 +239,35 @@ func (k *ranking) recount(ctx context.Context, tx *store.Tx, ns string, now time
 	}
 	_, err = tx.Exec(ctx, `DELETE FROM recounted`)
 	return more, err
+}
+
+// dropRankings drops those that no segment has asked for since.
+func dropRankings(ctx context.Context, tx *store.Tx, ns string, since int64) error {
+	measures, err := dropRows(ctx, tx, ns, since)
+	if err != nil {
+		return err
+	}
+	for _, measure := range measures {
+		if _, err := tx.Exec(ctx, `DELETE FROM ranked WHERE ns = $1 AND ranking = $2`, ns, measure); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropRows comes first: whoever keeps a ranking holds its row, and one that was brought up to date meanwhile stays.
+func dropRows(ctx context.Context, tx *store.Tx, ns string, since int64) (measures []string, err error) {
+	rows, err := tx.Query(ctx, `DELETE FROM rankings WHERE ns = $1 AND seq < $2 RETURNING ranking`, ns, since)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		var measure string
+		if err := rows.Scan(&measure); err != nil {
+			return nil, err
+		}
+		measures = append(measures, measure)
+	}
+	return measures, rows.Err()
 }

@@ -122,12 +122,16 @@ func (r *Refresher) bring(ctx context.Context, tx *store.Tx, p *plan, fully bool
 		return Result{}, err
 	}
 	now := r.Clock.Now()
+	// Rankings are kept in these tables. Others need them only where there is something to look at.
 	if len(p.query.rankings) > 0 {
 		if err := r.setUp(ctx, tx); err != nil {
 			return Result{}, err
 		}
 	}
-	cuts, err := keepCuts(ctx, tx, p.ns, []*Query{p.query}, feed, now, false)
+	cuts, broken, err := keepCuts(ctx, tx, p.ns, []*Query{p.query}, feed, now, false)
+	if err == nil {
+		err = broken.of(p.query)
+	}
 	if err != nil {
 		return Result{}, err
 	}

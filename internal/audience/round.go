@@ -63,7 +63,7 @@ func (r *Refresher) round(ctx context.Context, tx *store.Tx, ns string, opts Rou
 	for i, p := range plans {
 		queries[i] = p.query
 	}
-	cuts, err := keepCuts(ctx, tx, ns, queries, feed, now, opts.FactsOnly)
+	cuts, broken, err := keepCuts(ctx, tx, ns, queries, feed, now, opts.FactsOnly)
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +74,10 @@ func (r *Refresher) round(ctx context.Context, tx *store.Tx, ns string, opts Rou
 	var changed []*plan
 	var quiet []string
 	for _, p := range plans {
+		if err := broken.of(p.query); err != nil {
+			outcomes = append(outcomes, Outcome{Name: p.name, Err: err})
+			continue
+		}
 		switch {
 		case p.onlyChanged(feed, touched, cuts, now):
 			changed = append(changed, p)

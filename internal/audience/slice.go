@@ -32,6 +32,8 @@ const (
 	factFavourites
 	factPredictions
 	factItems
+	factItemsOfCategory
+	factItemsOfProduct
 	factSubscriptions
 )
 

@@ -100,19 +100,21 @@ func (s *statement) spendIn(c *v1alpha1.SpendCondition, path string) (membership
 	if c.Within == "" && c.Where == nil {
 		return membershipIn{}, nil
 	}
+	var window []slice
 	if c.Within != "" {
 		d, err := duration(c.Within, path+".within")
 		if err != nil {
 			return membershipIn{}, err
 		}
-		s.moves(slice{facts: factOrders, age: d})
+		window = []slice{{facts: factOrders, age: d}}
+		s.moves(window...)
 	}
 	rank, err := spendRankOf(c, path)
 	if err != nil {
 		return membershipIn{}, err
 	}
 	if rank != nil && s.theirs {
-		return s.rankedIn(c, rank, path)
+		return s.rankedIn(c, rank, window, path)
 	}
 	which, err := s.matchingOrders(c.Within, c.Where, path)
 	if err != nil {

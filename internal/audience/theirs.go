@@ -17,8 +17,7 @@ import (
 // reading is facts about the candidates that their matches ask for.
 type reading struct {
 	facts facts
-	// name and id are what the facts are asked for by, as in a slice. For items they are a column and its
-	// value; without, all are read.
+	// name and id are what the facts are asked for by, as in a slice.
 	name, id string
 	// window is how far back they are asked for; negative for all.
 	window time.Duration
@@ -58,10 +57,10 @@ var theirs = map[facts]struct {
 		"orders", "customer_id, id, placed_at, total, status, source, counted",
 		"JOIN orders x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.placed_at", nil,
 	},
-	factItems: {
-		"order_items", "order_id, category, product_id",
-		"JOIN their_orders t ON t.customer_id = b.customer_id JOIN order_items x ON x.ns = $1 AND x.order_id = t.id", "t.placed_at", nil,
-	},
+	factItems: {"order_items", "order_id, category, product_id", fromItems, "t.placed_at", nil},
+	// No more than the index by category has.
+	factItemsOfCategory: {"order_items", "order_id, category", fromItems, "t.placed_at", []string{"category"}},
+	factItemsOfProduct:  {"order_items", "order_id, category, product_id", fromItems, "t.placed_at", []string{"product_id"}},
 	factEvents: {
 		"events", "customer_id, name, occurred_at, properties",
 		"JOIN events x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.occurred_at", []string{"name"},
@@ -84,11 +83,8 @@ var theirs = map[facts]struct {
 	},
 }
 
-// What items are asked for by. An item may be read by several, and be there more than once.
-const (
-	itemsOfCategory = "category"
-	itemsOfProduct  = "product_id"
-)
+// fromItems finds items by their orders. One may be read in several ways, and be there more than once.
+const fromItems = "JOIN their_orders t ON t.customer_id = b.customer_id JOIN order_items x ON x.ns = $1 AND x.order_id = t.id"
 
 // theirTables has a word for each type that the stores call otherwise.
 const theirTables = `CREATE TEMP TABLE IF NOT EXISTS their_memberships (segment ${ID} NOT NULL, customer_id ${ID} NOT NULL, reach SMALLINT NOT NULL, PRIMARY KEY (segment, customer_id))${END};
@@ -164,24 +160,17 @@ func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, reading
 	// Items are found by their orders.
 	for _, items := range []bool{false, true} {
 		for _, r := range readings {
-			if (r.facts == factItems) != items {
+			of := theirs[r.facts]
+			if (of.from == fromItems) != items {
 				continue
 			}
-			of := theirs[r.facts]
-			columns, named := of.columns, of.named
-			if items && r.name != "" {
-				named = []string{"", r.name}
-				if r.name == itemsOfCategory {
-					columns = "order_id, category" // and nothing that the index by category has not
-				}
+			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s", of.table, of.columns,
+				strings.ReplaceAll(of.columns, ", ", ", x."), of.from, r.condition())
+			if r.without != (whom{}) {
+				query += " AND NOT " + r.without.condition()
 			}
-			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s AND NOT %s", of.table, columns,
-				strings.ReplaceAll(columns, ", ", ", x."), of.from, r.condition(), r.without.condition())
 			args := []any{ns, batch}
-			for i, column := range named {
-				if column == "" {
-					continue
-				}
+			for i, column := range of.named {
 				args = append(args, []string{r.name, r.id}[i])
 				query += fmt.Sprintf(" AND x.%s = $%d", column, len(args))
 			}
