@@ -48,6 +48,7 @@ func (s *statement) attributeText(name string) string {
 	if columns[name] {
 		return "NULLIF(" + s.customer(name) + ", '')"
 	}
+	s.read(factAttributes, "", "")
 	key := s.env.Dialect.JSONKey(name)
 	return "NULLIF(" + s.env.Dialect.JSONText(s.customer("attributes"), s.bind(named{"text", key}, constant(key))) + ", '')"
 }

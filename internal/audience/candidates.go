@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +24,7 @@ import (
 // a ranking may be another.
 const workTables = `CREATE TEMP TABLE IF NOT EXISTS looked_at (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL DEFAULT 0, kinds BIGINT NOT NULL, moved BIGINT NOT NULL)${END};
 CREATE TEMP TABLE IF NOT EXISTS candidates (customer_id ${ID} PRIMARY KEY, batch BIGINT NOT NULL, kinds BIGINT NOT NULL, moved BIGINT NOT NULL, known SMALLINT NOT NULL,
-	email TEXT, phone TEXT, line_user_id TEXT, attributes ${JSON}, reach SMALLINT NOT NULL,
+	memberships ${JSON}, reach SMALLINT NOT NULL, email TEXT, phone TEXT, line_user_id TEXT, attributes ${JSON},
 	orders BIGINT, spend BIGINT, first_order_at BIGINT, last_order_at BIGINT, previous_order_at BIGINT)${END};
 CREATE TEMP TABLE IF NOT EXISTS recounted (customer_id ${ID} PRIMARY KEY, had BIGINT, amount BIGINT)${END};
 CREATE TEMP TABLE IF NOT EXISTS differing (customer_id ${ID} PRIMARY KEY, had SMALLINT, reach SMALLINT)${END};
@@ -31,20 +33,21 @@ CREATE TEMP TABLE IF NOT EXISTS differing (customer_id ${ID} PRIMARY KEY, had SM
 var (
 	postgresTables = strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${END}", " ON COMMIT DELETE ROWS", "${TEMP}", "").Replace(workTables + theirTables)
 	sqliteTables   = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${END}", "", "${TEMP}", "temp.").Replace(workTables+theirTables) +
-		`DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing; DELETE FROM temp.recounted; DELETE FROM temp.their_memberships;
+		`DELETE FROM temp.looked_at; DELETE FROM temp.candidates; DELETE FROM temp.differing; DELETE FROM temp.recounted;
 DELETE FROM temp.their_orders; DELETE FROM temp.their_order_items; DELETE FROM temp.their_events; DELETE FROM temp.their_subscriptions;
 DELETE FROM temp.their_engagements; DELETE FROM temp.their_favourites; DELETE FROM temp.their_replenishments`
 )
 
 // plannerSettings are PostgreSQL's for a refresh. Compiling a plan to machine code takes longer than
-// these statements; a plan for whatever time and amounts come is not one for those there are; and a
-// set of customers that does not fit is looked up one by one.
+// these statements; a plan for whatever time and amounts come is not one for those there are; a set
+// of customers that does not fit is looked up one by one; and few rows of what was read say enough of it.
 const plannerSettings = `SELECT set_config('jit', 'off', true), set_config('plan_cache_mode', 'force_custom_plan', true),
-	set_config('work_mem', '64MB', true), set_config('client_min_messages', 'warning', true);
+	set_config('work_mem', '64MB', true), set_config('client_min_messages', 'warning', true),
+	set_config('default_statistics_target', '10', true);
 `
 
 // analyzeTheirs gathers statistics of the columns that are joined and compared.
-const analyzeTheirs = `ANALYZE candidates (customer_id, reach), their_memberships (segment, customer_id), their_orders (customer_id, id, placed_at, source),
+const analyzeTheirs = `ANALYZE candidates (customer_id, reach), their_orders (customer_id, id, placed_at, source),
 	their_order_items (order_id, product_id, category), their_events (customer_id, name, occurred_at), their_subscriptions (customer_id, status),
 	their_engagements (customer_id, kind), their_favourites (customer_id), their_replenishments (customer_id)`
 
@@ -77,11 +80,15 @@ func lookAt(ctx context.Context, tx *store.Tx, ns string, plans []*plan, now tim
 		}
 		for _, cut := range p.query.cuts {
 			if old := p.state.cuts[cut]; old != cuts[cut] {
-				p.moved |= reasons.crossed(crossing{cut, old.Int64, cuts[cut].Int64})
+				c := crossing{Cut: cut, from: old.Int64, to: cuts[cut].Int64}
+				if p.query.metricsOnly {
+					c.of = p
+				}
+				p.moved |= reasons.crossed(c)
 			}
 		}
 	}
-	if err := reasons.lookAt(ctx, tx, ns, now); err != nil {
+	if err := reasons.lookAt(ctx, tx, ns, now, cuts); err != nil {
 		return err
 	}
 	return know(ctx, tx, ns, 0, readingsOf(plans), now, failed)
@@ -93,9 +100,13 @@ func know(ctx context.Context, tx *store.Tx, ns string, batch int, readings []as
 	if err := lookUp(ctx, tx, true); err != nil {
 		return err
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO candidates (customer_id, batch, kinds, moved, known, email, phone, line_user_id, attributes, reach,
+	// Attributes are most of what there is to copy, and few ask for them.
+	attributes := attributesOf(readings).condition("l")
+	_, err := tx.Exec(ctx, `INSERT INTO candidates (customer_id, batch, kinds, moved, known, memberships, reach, email, phone, line_user_id, attributes,
 			orders, spend, first_order_at, last_order_at, previous_order_at)
-		SELECT l.customer_id, l.batch, l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END, c.email, c.phone, c.line_user_id, c.attributes, COALESCE(c.reach, 0),
+		SELECT l.customer_id, l.batch, l.kinds, l.moved, CASE WHEN c.id IS NULL THEN 0 ELSE 1 END,
+			(SELECT `+tx.Dialect().JSONObject("h.segment", "h.reach")+` FROM memberships h WHERE h.ns = $1 AND h.customer_id = l.customer_id), COALESCE(c.reach, 0),
+			c.email, c.phone, c.line_user_id, CASE WHEN `+attributes+` THEN c.attributes END,
 			m.orders, m.spend, m.first_order_at, m.last_order_at, m.previous_order_at
 		FROM looked_at l
 		LEFT JOIN customers c ON c.ns = $1 AND c.id = l.customer_id
@@ -159,20 +170,48 @@ type movedSlice struct {
 	since time.Time
 }
 
-// crossing is the values that a threshold has passed.
+// crossing is the values that a threshold has passed, and of is the plan that it is looked at for, where
+// the plan's own metrics tell for whom that makes a difference.
 type crossing struct {
 	Cut
 	from, to int64
+	of       *plan
 }
 
 // customers selects those whose value lies there.
-func (c crossing) customers() (query string, args []any) {
+func (c crossing) customers(now time.Time, cuts Thresholds) (query string, args []any) {
 	args = []any{min(c.from, c.to), max(c.from, c.to)}
+	if c.of != nil {
+		return c.differing(args, now, cuts)
+	}
 	if kept(c.Measure) {
 		return "SELECT a.customer_id FROM ranked a WHERE a.ns = $1 AND a.amount BETWEEN $2 AND $3 AND a.ranking = $4", append(args, c.Measure)
 	}
 	return fmt.Sprintf("SELECT m.customer_id FROM metrics m WHERE m.ns = $1 AND m.orders > 0 AND %s BETWEEN $2 AND $3", c.column("m")), args
 }
+
+// differing selects, of those with a value there, those of whom the match holds under the thresholds of
+// before or under those of now, and not under both. Whoever else changed has another reason to be
+// looked at.
+func (c crossing) differing(between []any, now time.Time, cuts Thresholds) (query string, args []any) {
+	q := c.of.query
+	args = append(args, between...)
+	matches := func(cuts Thresholds) string {
+		// All but the namespace have other places here.
+		shift := len(args)
+		args = append(args, valuesOf(q.eachArgs, now, cuts)[1:]...)
+		return "(" + placeholders.ReplaceAllStringFunc(q.each, func(p string) string {
+			if n, _ := strconv.Atoi(p[1:]); n > 1 {
+				return fmt.Sprintf("$%d", n+shift)
+			}
+			return p
+		}) + ") IS TRUE"
+	}
+	return fmt.Sprintf("SELECT b.customer_id FROM metrics b WHERE b.ns = $1 AND b.orders > 0 AND %s BETWEEN $2 AND $3 AND (%s) <> (%s)",
+		c.column("b"), matches(c.of.state.cuts), matches(cuts)), args
+}
+
+var placeholders = regexp.MustCompile(`\$[0-9]+`)
 
 func (r *reasons) bit(of any) int64 {
 	bit, known := r.bits[of]
@@ -202,7 +241,7 @@ func (r *reasons) crossed(c crossing) int64 {
 	return r.bit(c)
 }
 
-func (r *reasons) lookAt(ctx context.Context, tx *store.Tx, ns string, now time.Time) error {
+func (r *reasons) lookAt(ctx context.Context, tx *store.Tx, ns string, now time.Time, cuts Thresholds) error {
 	add := func(customers string, bit int64, args ...any) error {
 		// The bit is a number of ours.
 		_, err := tx.Exec(ctx, fmt.Sprintf(`INSERT INTO looked_at (customer_id, kinds, moved) SELECT y.customer_id, 0, %d FROM (%s) y GROUP BY y.customer_id
@@ -216,7 +255,7 @@ func (r *reasons) lookAt(ctx context.Context, tx *store.Tx, ns string, now time.
 		}
 	}
 	for _, c := range r.crossing {
-		customers, args := c.customers()
+		customers, args := c.customers(now, cuts)
 		if err := add(customers, r.bits[c], args...); err != nil {
 			return fmt.Errorf("gather whom a threshold has passed: %w", err)
 		}

@@ -44,6 +44,7 @@ func Compile(match v1alpha1.Match, env Env) (*Query, error) {
 		return nil, err
 	}
 	q.each, q.eachArgs, q.reads = strings.Join(where, "\n    AND "), each.args, each.reads
+	q.metricsOnly = len(each.reads)+len(each.rankings) == 0 && !each.usesCustomers
 	q.cuts, q.rankings = compact(append(s.cuts, each.cuts...)), each.rankings
 	return q, nil
 }

@@ -111,6 +111,12 @@ func (s *statement) reachable(c *v1alpha1.ReachableCondition, path string) (pred
 
 func (s *statement) segmentIn(c *v1alpha1.LocalReference) membershipIn {
 	s.kinds |= store.TouchedSegment(string(c.Name))
+	if s.theirs {
+		s.usesCustomers = true
+		key := s.env.Dialect.JSONKey(string(c.Name))
+		held := s.env.Dialect.JSONText("o.memberships", s.bind(named{"text", key}, constant(key)))
+		return membershipIn{query: "SELECT o.customer_id FROM candidates o WHERE " + held + " IS NOT NULL"}
+	}
 	return membershipIn{query: "SELECT o.customer_id FROM " + s.rows("memberships") + " AND o.segment = " + s.text(string(c.Name))}
 }
 

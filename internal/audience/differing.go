@@ -16,15 +16,16 @@ import (
 func (p *plan) compareCandidates(ctx context.Context, tx *store.Tx, now time.Time, cuts Thresholds) error {
 	args := valuesOf(p.query.eachArgs, now, cuts)
 	n := len(args)
+	had := tx.Dialect().JSONText("b.memberships", n+1)
 	_, err := tx.Exec(ctx, fmt.Sprintf(`WITH v AS MATERIALIZED (
-  SELECT b.customer_id, b.reach, h.reach AS had, (b.known = 1 AND CAST($1 AS TEXT) <> '' AND %[1]s) IS TRUE AS wanted
-  FROM candidates b LEFT JOIN their_memberships h ON h.segment = $%[2]d AND h.customer_id = b.customer_id
+  SELECT b.customer_id, b.reach, CAST(%[2]s AS SMALLINT) AS had, (b.known = 1 AND CAST($1 AS TEXT) <> '' AND %[1]s) IS TRUE AS wanted
+  FROM candidates b
   WHERE (b.kinds & %[3]d) <> 0 OR (b.moved & %[4]d) <> 0
 )
 INSERT INTO differing (customer_id, had, reach)
 SELECT v.customer_id, v.had, CASE WHEN v.wanted THEN v.reach END FROM v
-WHERE v.wanted <> (v.had IS NOT NULL) OR v.wanted AND v.had <> v.reach`, p.query.each, n+1, int64(p.query.kinds), p.moved),
-		append(args, p.name)...)
+WHERE v.wanted <> (v.had IS NOT NULL) OR v.wanted AND v.had <> v.reach`, p.query.each, had, int64(p.query.kinds), p.moved),
+		append(args, tx.Dialect().JSONKey(p.name))...)
 	return err
 }
 
@@ -91,27 +92,34 @@ func (p *plan) apply(ctx context.Context, tx *store.Tx, now time.Time) (change, 
 		return done, err
 	}
 	at := store.Millis(now)
-	among := func(which string) string {
+	of := func(which string) string {
 		if tx.Dialect() == store.Postgres {
-			return "customer_id = ANY (ARRAY(SELECT customer_id FROM differing WHERE " + which + "))"
+			// Looked up one by one, whatever is believed of a segment that was just filled. Nobody else writes
+			// to it meanwhile.
+			return `WHERE ctid = ANY (ARRAY(SELECT h.ctid FROM differing d CROSS JOIN LATERAL (
+				SELECT x.ctid FROM memberships x WHERE x.ns = $1 AND x.segment = $2 AND x.customer_id = d.customer_id OFFSET 0) h WHERE ` + which + `))`
 		}
-		return "customer_id IN (SELECT customer_id FROM differing WHERE " + which + ")"
+		return "WHERE ns = $1 AND segment = $2 AND customer_id IN (SELECT customer_id FROM differing WHERE " + which + ")"
+	}
+	gone := "FROM memberships " + of("reach IS NULL")
+	const past = "INSERT INTO past_memberships (ns, segment, exited_at, customer_id, entered_at) SELECT ns, segment, CAST($3 AS BIGINT), customer_id, entered_at "
+	leave, forget := past+gone+" ON CONFLICT DO NOTHING", "DELETE "+gone
+	if tx.Dialect() == store.Postgres {
+		// Which finds each row once for both.
+		leave, forget = "WITH gone AS ("+forget+" RETURNING *) "+past+"FROM gone ON CONFLICT DO NOTHING", ""
 	}
 	for _, part := range []struct {
 		rows      int64
 		statement string
 		args      []any
 	}{
-		{done.exited, `INSERT INTO past_memberships (ns, segment, exited_at, customer_id, entered_at)
-			SELECT ns, segment, $3, customer_id, entered_at FROM memberships WHERE ns = $1 AND segment = $2 AND ` + among("reach IS NULL") + `
-			ON CONFLICT DO NOTHING`, []any{p.ns, p.name, at}},
-		{done.exited, `DELETE FROM memberships WHERE ns = $1 AND segment = $2 AND ` + among("reach IS NULL"), []any{p.ns, p.name}},
+		{done.exited, leave, []any{p.ns, p.name, at}},
+		{done.exited, forget, []any{p.ns, p.name}},
 		{done.entered, `INSERT INTO memberships (ns, segment, customer_id, entered_at, reach)
 			SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), customer_id, CAST($3 AS BIGINT), reach FROM differing WHERE had IS NULL`, []any{p.ns, p.name, at}},
-		{moved, `UPDATE memberships SET reach = (SELECT d.reach FROM differing d WHERE d.customer_id = memberships.customer_id)
-			WHERE ns = $1 AND segment = $2 AND ` + among("had IS NOT NULL AND reach IS NOT NULL"), []any{p.ns, p.name}},
+		{moved, `UPDATE memberships SET reach = (SELECT d.reach FROM differing d WHERE d.customer_id = memberships.customer_id) ` + of("had IS NOT NULL AND reach IS NOT NULL"), []any{p.ns, p.name}},
 	} {
-		if part.rows == 0 {
+		if part.rows == 0 || part.statement == "" {
 			continue
 		}
 		if _, err := tx.Exec(ctx, part.statement, part.args...); err != nil {

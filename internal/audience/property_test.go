@@ -22,7 +22,7 @@ import (
 
 const (
 	historySteps    = 25
-	historySegments = 7
+	historySegments = 9
 	// moreHistories names how many shops live; a few where it is not set.
 	moreHistories = "KAERU_HISTORIES"
 )
@@ -85,11 +85,32 @@ func newHistory(t *testing.T, db *store.Store, seed uint64, n int) *history {
 		h.names = append(h.names, name)
 		h.specs[name] = &v1alpha1.SegmentSpec{Match: h.definition(name)}
 	}
-	// Of what there are too few otherwise: percentages of what is kept beside the metrics.
-	for _, name := range h.names[historySegments-2:] {
-		h.specs[name] = &v1alpha1.SegmentSpec{Match: v1alpha1.Match{All: []v1alpha1.NestedCondition{{Condition: v1alpha1.Condition{Spend: h.rankedSpend()}}}}}
+	// Of what there are too few otherwise: percentages of what is kept beside the metrics, and of metrics
+	// and nothing else.
+	for i, name := range h.names[historySegments-4:] {
+		if i < 2 {
+			h.specs[name] = &v1alpha1.SegmentSpec{Match: v1alpha1.Match{All: []v1alpha1.NestedCondition{{Condition: v1alpha1.Condition{Spend: h.rankedSpend()}}}}}
+			continue
+		}
+		h.specs[name] = &v1alpha1.SegmentSpec{Match: v1alpha1.Match{All: []v1alpha1.NestedCondition{{Condition: h.rankedMetric()}}}}
+		if h.IntN(2) == 0 {
+			h.specs[name].Match.None = []v1alpha1.NestedCondition{{Condition: h.rankedMetric()}}
+		}
 	}
 	return h
+}
+
+// rankedMetric is a percentage or a quintile of all buyers.
+func (h *history) rankedMetric() v1alpha1.Condition {
+	for {
+		switch c := h.condition(); {
+		case c.RFM != nil:
+			return c
+		case c.Spend != nil && (c.Spend.TopPercent != nil || c.Spend.BottomPercent != nil):
+			c.Spend.Within, c.Spend.Where = "", nil
+			return c
+		}
+	}
 }
 
 // rankedSpend is a percentage of what was spent in a window, or on some orders.

@@ -30,7 +30,9 @@ type Query struct {
 	// enough that the refresh reads what it names of them.
 	each     string
 	eachArgs []argument
-	reads    []reading
+	// metricsOnly says that each names nothing of them but metrics.
+	metricsOnly bool
+	reads       []reading
 	// cuts are those that each must be given as well, and rankings what they are of.
 	cuts     []Cut
 	rankings []*ranking
@@ -145,10 +147,10 @@ func (s *statement) metricOrZero(column string) string {
 }
 
 func (s *statement) customer(column string) string {
+	s.usesCustomers = true
 	if s.each {
 		return "b." + map[bool]string{true: "customer_id", false: column}[column == "id"]
 	}
-	s.usesCustomers = true
 	return "c." + column
 }
 

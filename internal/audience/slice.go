@@ -35,6 +35,7 @@ const (
 	factItemsOfCategory
 	factItemsOfProduct
 	factSubscriptions
+	factAttributes
 )
 
 // customers selects those who have such a fact from one moment to another.

@@ -37,8 +37,9 @@ func (r reading) before(other reading) bool {
 // whom chooses candidates by why they are looked at.
 type whom struct{ kinds, moved int64 }
 
-func (w whom) condition() string {
-	return fmt.Sprintf("((b.kinds & %d) <> 0 OR (b.moved & %d) <> 0)", w.kinds, w.moved)
+// condition is about rows of a table that says why.
+func (w whom) condition(table string) string {
+	return fmt.Sprintf("((%[1]s.kinds & %[2]d) <> 0 OR (%[1]s.moved & %[3]d) <> 0)", table, w.kinds, w.moved)
 }
 
 func (w whom) or(other whom) whom { return whom{w.kinds | other.kinds, w.moved | other.moved} }
@@ -87,8 +88,7 @@ var theirs = map[facts]struct {
 const fromItems = "JOIN their_orders t ON t.customer_id = b.customer_id JOIN order_items x ON x.ns = $1 AND x.order_id = t.id"
 
 // theirTables has a word for each type that the stores call otherwise.
-const theirTables = `CREATE TEMP TABLE IF NOT EXISTS their_memberships (segment ${ID} NOT NULL, customer_id ${ID} NOT NULL, reach SMALLINT NOT NULL, PRIMARY KEY (segment, customer_id))${END};
-CREATE TEMP TABLE IF NOT EXISTS their_orders (customer_id ${ID}, id ${ID}, placed_at BIGINT, total BIGINT, status ${ID}, source ${ID}, counted SMALLINT)${END};
+const theirTables = `CREATE TEMP TABLE IF NOT EXISTS their_orders (customer_id ${ID}, id ${ID}, placed_at BIGINT, total BIGINT, status ${ID}, source ${ID}, counted SMALLINT)${END};
 CREATE INDEX IF NOT EXISTS ${TEMP}their_orders_customer ON their_orders (customer_id, placed_at);
 CREATE TEMP TABLE IF NOT EXISTS their_order_items (order_id ${ID}, category ${ID}, product_id ${ID})${END};
 CREATE TEMP TABLE IF NOT EXISTS their_events (customer_id ${ID}, name ${ID}, occurred_at BIGINT, properties ${JSON})${END};
@@ -137,6 +137,16 @@ func readingsOf(plans []*plan) []asked {
 	return out
 }
 
+// attributesOf is the candidates whose attributes are asked for.
+func attributesOf(readings []asked) (w whom) {
+	for _, r := range readings {
+		if r.facts == factAttributes {
+			w = w.or(r.whom)
+		}
+	}
+	return w
+}
+
 // unread are the readings that failed: the segments that ask for them cannot be refreshed.
 type unread map[reading]error
 
@@ -150,24 +160,19 @@ func (u unread) of(q *Query) error {
 	return nil
 }
 
-// readTheirs reads what is known of the candidates of a batch, and where they are members.
+// readTheirs reads what else than attributes is asked of the candidates of a batch.
 func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, readings []asked, now time.Time, failed unread) error {
-	if _, err := tx.Exec(ctx, `INSERT INTO their_memberships (segment, customer_id, reach)
-		SELECT h.segment, h.customer_id, h.reach FROM candidates b JOIN memberships h ON h.ns = $1 AND h.customer_id = b.customer_id WHERE b.batch = $2
-		ORDER BY h.segment, h.customer_id`, ns, batch); err != nil {
-		return fmt.Errorf("read where the candidates are members: %w", err)
-	}
 	// Items are found by their orders.
 	for _, items := range []bool{false, true} {
 		for _, r := range readings {
-			of := theirs[r.facts]
-			if (of.from == fromItems) != items {
+			of, known := theirs[r.facts]
+			if !known || (of.from == fromItems) != items {
 				continue
 			}
 			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s", of.table, of.columns,
-				strings.ReplaceAll(of.columns, ", ", ", x."), of.from, r.condition())
+				strings.ReplaceAll(of.columns, ", ", ", x."), of.from, r.condition("b"))
 			if r.without != (whom{}) {
-				query += " AND NOT " + r.without.condition()
+				query += " AND NOT " + r.without.condition("b")
 			}
 			args := []any{ns, batch}
 			for i, column := range of.named {
@@ -197,7 +202,7 @@ func forgetDiffering(ctx context.Context, tx *store.Tx) error {
 		`DELETE FROM their_order_items WHERE order_id IN (SELECT id FROM their_orders WHERE ` + who + `)`,
 		`DELETE FROM their_orders WHERE ` + who, `DELETE FROM their_events WHERE ` + who, `DELETE FROM their_subscriptions WHERE ` + who,
 		`DELETE FROM their_engagements WHERE ` + who, `DELETE FROM their_favourites WHERE ` + who, `DELETE FROM their_replenishments WHERE ` + who,
-		`DELETE FROM their_memberships WHERE ` + who, `DELETE FROM candidates WHERE ` + who,
+		`DELETE FROM candidates WHERE ` + who,
 	} {
 		if _, err := tx.Exec(ctx, statement); err != nil {
 			return fmt.Errorf("look again at who came and left: %w", err)

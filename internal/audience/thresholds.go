@@ -151,13 +151,13 @@ func (t *threshold) settle(ctx context.Context, tx *store.Tx, ns string) error {
 	}
 	// Within is who has fewer than the share of the buyers before them.
 	within := func(before int64) bool { return before*wholeShare < t.Share*t.buyers }
-	for t.buyers > 0 && !within(t.better) {
-		if err := t.step(ctx, tx, ns, true, func() bool { return !within(t.better) }); err != nil {
+	for limit := 1; t.buyers > 0 && !within(t.better); limit = t.more(limit) {
+		if err := t.step(ctx, tx, ns, limit, true, func() bool { return !within(t.better) }); err != nil {
 			return err
 		}
 	}
-	for t.buyers > 0 && t.better+t.same < t.buyers && within(t.better+t.same) {
-		if err := t.step(ctx, tx, ns, false, func() bool { return within(t.better + t.same) }); err != nil {
+	for limit := 1; t.buyers > 0 && t.better+t.same < t.buyers && within(t.better+t.same); limit = t.more(limit) {
+		if err := t.step(ctx, tx, ns, limit, false, func() bool { return within(t.better + t.same) }); err != nil {
 			return err
 		}
 	}
@@ -171,14 +171,14 @@ func (t *threshold) settle(ctx context.Context, tx *store.Tx, ns string) error {
 var errRanks = errors.New("its ranks do not fit the metrics: run kaeru metrics rebuild")
 
 // step goes to the next values, better or worse, as long as the threshold must move that way.
-func (t *threshold) step(ctx context.Context, tx *store.Tx, ns string, towardsBetter bool, further func() bool) (err error) {
+func (t *threshold) step(ctx context.Context, tx *store.Tx, ns string, limit int, towardsBetter bool, further func() bool) (err error) {
 	compare, order := ">", "ASC"
 	if towardsBetter == t.Low {
 		compare, order = "<", "DESC"
 	}
 	x := t.column("m")
 	rows, err := tx.Query(ctx, fmt.Sprintf(`SELECT %[1]s, COUNT(*) FROM metrics m WHERE m.ns = $1 AND m.orders > 0 AND %[1]s %[2]s $2
-		GROUP BY %[1]s ORDER BY %[1]s %[3]s LIMIT %[4]d`, x, compare, order, t.stride()), ns, t.value.Int64)
+		GROUP BY %[1]s ORDER BY %[1]s %[3]s LIMIT %[4]d`, x, compare, order, limit), ns, t.value.Int64)
 	if err != nil {
 		return err
 	}
@@ -205,12 +205,13 @@ func (t *threshold) step(ctx context.Context, tx *store.Tx, ns string, towardsBe
 	return nil
 }
 
-// stride is how many values a step reads. Of numbers of orders there are few, each with many customers.
-func (t *threshold) stride() int {
+// more is how many values the next step reads. Of numbers of orders there are few, each with many
+// customers; of moments there are as many as customers.
+func (t *threshold) more(limit int) int {
 	if t.Measure == measureOrders {
 		return 1
 	}
-	return 256
+	return min(4*limit, 1024)
 }
 
 // Thresholds brings cuts up to date and gives their values.

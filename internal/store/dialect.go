@@ -50,6 +50,14 @@ func (d Dialect) JSONKey(name string) string {
 	return `$."` + name + `"`
 }
 
+// JSONObject aggregates rows into one object, of names and values that are no text. Of no rows it is NULL or empty.
+func (d Dialect) JSONObject(name, value string) string {
+	if d == Postgres {
+		return "jsonb_object_agg(" + name + ", " + value + ")"
+	}
+	return "json_group_object(" + name + ", " + value + ")"
+}
+
 // AnyText holds, after a text column, where its value is in a list: "id " + d.AnyText(2). The
 // argument is List.
 func (d Dialect) AnyText(param int) string { return d.anyOf(param, "text") }
