@@ -90,7 +90,7 @@ func (s *storeReport) printRound(w io.Writer) {
 	if len(r.Segments) == 0 {
 		return
 	}
-	fmt.Fprintf(w, "\n%d segments by hand, ms, and their members before and after the churn\n\n", len(r.Segments))
+	fmt.Fprintf(w, "\n%d segments by hand, ms, and their members before the churns and after them\n\n", len(r.Segments))
 	fmt.Fprintf(w, "segment\tbefore\tafter\tbase tables\tmetrics\tplanner\tplanner\tcandidates\t\t\n")
 	for _, line := range r.Segments {
 		fmt.Fprintf(w, "%s\t%d\t%d\t%.1f\t%.1f\t%s\t%s\t%d\t%s\t\n", line.Name, line.Members, line.After,
@@ -114,6 +114,6 @@ func (s *storeReport) printRound(w io.Writer) {
 	fmt.Fprintf(w, "upkeep and round\t%.3f\t%.3f\t%.2f\t\n", (r.Upkeep+r.Round)/r.Base, (r.Upkeep+r.Round)/r.Metrics, targetRound)
 	fmt.Fprintf(w, "whole ingest and round\t%.3f\t%.3f\t\t\n", (r.Ingest+r.Round)/r.Base, (r.Ingest+r.Round)/r.Metrics)
 	m := r.Memory
-	fmt.Fprintf(w, "\nresident at most, MB\t%.0f\ttarget %d (loading %.0f, full %.0f, ingest and by hand %.0f, round %.0f)\t\n",
-		m.peak(), targetMemory, m.Load, m.Full, m.Others, m.Round)
+	fmt.Fprintf(w, "\nresident at most, MB\t%.0f\ttarget %d (loading %.0f, full %.0f, first refresh %.0f, ingest and rounds %.0f, by hand %.0f)\t\n",
+		m.peak(), targetMemory, m.Load, m.Full, m.First, m.Round, m.Hand)
 }

@@ -67,13 +67,14 @@ type roundReport struct {
 
 // memory is the most that the process had resident, in MB: in the round, and in all the rest.
 type memory struct {
-	Load   float64 `json:"load"`
-	Full   float64 `json:"full"`
-	Others float64 `json:"others"`
-	Round  float64 `json:"round"`
+	Load  float64 `json:"load"`
+	Full  float64 `json:"full"`
+	First float64 `json:"first"`
+	Hand  float64 `json:"hand"`
+	Round float64 `json:"round"`
 }
 
-func (m memory) peak() float64 { return max(m.Load, m.Full, m.Others, m.Round) }
+func (m memory) peak() float64 { return max(m.Load, m.Full, m.First, m.Round, m.Hand) }
 
 // segmentLine is a segment of the round, and its statements by hand.
 type segmentLine struct {
