@@ -126,7 +126,7 @@ func (r *ChannelConfigReconciler) reconcile(ctx context.Context, ref dispatch.Re
 	if err != nil {
 		return recheckAfter, err
 	}
-	ch, err := configured(config, built, r.statusCallback(config, ref))
+	ch, err := configured(config, built, r.statusCallback(config, ref), shop)
 	if err != nil {
 		return 0, err
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/money"
 	"github.com/kaeru-dev/kaeru/internal/report"
+	"github.com/kaeru-dev/kaeru/internal/schedule"
 )
 
 // httpConcurrency is how many requests a LINE or SMS channel has under way at once; the rate limit
@@ -160,7 +161,7 @@ func (b *builtSender) email(c *crm.EmailChannel, secret *corev1.Secret, path str
 }
 
 // configured is the channel as dispatch uses it.
-func configured(config *crm.ChannelConfig, b *builtSender, callback string) (*dispatch.Channel, error) {
+func configured(config *crm.ChannelConfig, b *builtSender, callback string, shop journey.Shop) (*dispatch.Channel, error) {
 	s := &config.Spec
 	ch := &dispatch.Channel{
 		Sender: b.sender, PerSecond: float64(s.PerSecondOrDefault()), Kind: string(s.Type()),
@@ -175,6 +176,16 @@ func configured(config *crm.ChannelConfig, b *builtSender, callback string) (*di
 		ch.Opens = s.Email.Tracking.OpensOrDefault() == crm.Enabled
 	} else {
 		ch.Clicks = true
+	}
+	if q := s.QuietHours; q != nil {
+		hours, err := schedule.ParseQuietHours(string(q.Start), string(q.End), q.TimeZoneOr(shop.TimeZone))
+		if err != nil {
+			return nil, stalled(crm.ReasonInvalidSpec, "spec.quietHours: %s", err)
+		}
+		ch.Quiet = &dispatch.Quiet{QuietHours: hours, Skip: q.PolicyOrDefault() == crm.QuietSkip}
+	}
+	for _, c := range s.FrequencyCaps {
+		ch.Caps = append(ch.Caps, dispatch.Cap{Messages: int(c.Messages), Per: c.Per.Duration(), Namespace: c.ScopeOrDefault() == crm.CapNamespace})
 	}
 	if s.Cost != nil {
 		price, err := money.FromIntOrString(&s.Cost.PerMessage)

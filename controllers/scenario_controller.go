@@ -130,9 +130,18 @@ func (r *ScenarioReconciler) armed(scenario *crm.Scenario, next time.Time) {
 		return
 	}
 	scenario.Status.NextRun = metaTime(next)
-	message := "armed; the schedule has no slot any more"
-	if !next.IsZero() {
-		message = "armed"
+	message := "armed"
+	switch t := scenario.Spec.Trigger; {
+	case t.SegmentEntry != nil:
+		message = "armed; lets in who enters the segment"
+	case t.Date != nil:
+		message = "armed; lets in each day those whose day it is"
+	case t.ProductEvent != nil:
+		message = "armed; lets in whom it concerns at each " + t.ProductEvent.Name
+	case t.Event != nil:
+		message = "armed; lets in at each " + t.Event.Name
+	case next.IsZero():
+		message = "armed; the schedule has no slot any more"
 	}
 	to.ready(crm.ReasonArmed, message)
 }

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -39,7 +40,7 @@ func (r *ScenarioReconciler) runs(ctx context.Context, scenario *crm.Scenario) (
 		if run.State != dispatch.RunComplete && run.State != dispatch.RunCancelled {
 			scenario.Status.Active = append(scenario.Status.Active, crm.ActiveJob{Name: run.Name})
 		}
-		if run.State == dispatch.RunEnrolling || run.State == dispatch.RunPlanning {
+		if run.State == dispatch.RunEnrolling || run.State == dispatch.RunHeld || run.State == dispatch.RunPlanning {
 			continue // the engine tells when it is planned, and then it gets its Job
 		}
 		again, err := r.job(ctx, scenario, ref, run)
@@ -48,7 +49,32 @@ func (r *ScenarioReconciler) runs(ctx context.Context, scenario *crm.Scenario) (
 		}
 		soon = earlier(soon, again)
 	}
+	r.guardrails(scenario, runs)
 	return soon, r.trim(ctx, scenario)
+}
+
+// guardrails says whether the last run passed them, with the numbers.
+func (r *ScenarioReconciler) guardrails(scenario *crm.Scenario, runs []dispatch.Run) {
+	to := conditions{&scenario.Status.Conditions, scenario.Generation}
+	if scenario.Spec.Guardrails == nil {
+		to.remove(crm.ConditionGuardrailsPassed)
+		return
+	}
+	reason, message := crm.ReasonGuardrailsPassed, "no run is held"
+	for _, run := range runs {
+		switch {
+		case run.State == dispatch.RunHeld:
+			reason = crm.ReasonGuardrailsHeld
+			message = fmt.Sprintf("run %s is held before its first message: %s; a commit that allows it lets it go on until startingDeadline", run.Name, run.Reason)
+		case run.Reason != "" && reason == crm.ReasonGuardrailsPassed:
+			reason, message = crm.ReasonGuardrailsStopped, fmt.Sprintf("run %s was %s", run.Name, run.Reason)
+		}
+	}
+	was := meta.FindStatusCondition(scenario.Status.Conditions, crm.ConditionGuardrailsPassed)
+	if reason != crm.ReasonGuardrailsPassed && (was == nil || was.Message != message) {
+		r.Recorder.Eventf(scenario, nil, "Warning", reason, "Guardrails", "%s", message)
+	}
+	to.set(crm.ConditionGuardrailsPassed, reason == crm.ReasonGuardrailsPassed, reason, message)
 }
 
 // job makes a run's Job, and writes the run's progress into it.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/audience"
 	"github.com/kaeru-dev/kaeru/internal/dispatch"
 	"github.com/kaeru-dev/kaeru/internal/journey"
 )
@@ -37,7 +39,10 @@ func (r *ScenarioReconciler) resolve(ctx context.Context, scenario *crm.Scenario
 	if err := r.checkSegment(ctx, scenario); err != nil {
 		return nil, err
 	}
-	if err := r.checkChannels(ctx, scenario); err != nil {
+	if err := r.checkEnters(ctx, scenario); err != nil {
+		return nil, err
+	}
+	if err := r.checkChannels(ctx, scenario, shop); err != nil {
 		return nil, err
 	}
 	revision, text, err := bundle.Revision()
@@ -81,7 +86,18 @@ func (r *ScenarioReconciler) inline(ctx context.Context, namespace string, step 
 	if step.Email == nil {
 		return nil
 	}
-	e := &step.Email.EmailContent
+	if err := r.inlineContent(ctx, namespace, &step.Email.EmailContent, path+".email"); err != nil {
+		return err
+	}
+	for i := range step.Email.Variants {
+		if err := r.inlineContent(ctx, namespace, &step.Email.Variants[i].EmailContent, fmt.Sprintf("%s.email.variants[%d]", path, i)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *ScenarioReconciler) inlineContent(ctx context.Context, namespace string, e *crm.EmailContent, path string) error {
 	for _, from := range []struct {
 		field  string
 		source **crm.ContentSource
@@ -94,7 +110,7 @@ func (r *ScenarioReconciler) inline(ctx context.Context, namespace string, step 
 		if *from.source == nil {
 			continue
 		}
-		text, err := readKey(ctx, r.Live, namespace, path+".email."+from.field, (*from.source).ConfigMapKeyRef)
+		text, err := readKey(ctx, r.Live, namespace, path+"."+from.field, (*from.source).ConfigMapKeyRef)
 		if err != nil {
 			return err
 		}
@@ -115,9 +131,46 @@ func (r *ScenarioReconciler) checkSegment(ctx context.Context, scenario *crm.Sce
 	return err
 }
 
+// entersOf names the Scenarios that steps enter.
+func entersOf(spec *crm.ScenarioSpec) []string {
+	var names []string
+	for i := range spec.Steps {
+		if e := spec.Steps[i].Enter; e != nil {
+			names = append(names, string(e.Scenario))
+		}
+	}
+	return unique(names)
+}
+
+// checkEnters refuses to enter Scenarios that are not there, and a way that leads back to where it began.
+func (r *ScenarioReconciler) checkEnters(ctx context.Context, scenario *crm.Scenario) error {
+	names := entersOf(&scenario.Spec)
+	if len(names) == 0 {
+		return nil
+	}
+	var list crm.ScenarioList
+	if err := r.List(ctx, &list, client.InNamespace(scenario.Namespace)); err != nil {
+		return fmt.Errorf("listing scenarios: %w", err)
+	}
+	enters := map[string][]string{}
+	for i := range list.Items {
+		enters[list.Items[i].Name] = entersOf(&list.Items[i].Spec)
+	}
+	enters[scenario.Name] = names
+	for _, name := range names {
+		if _, known := enters[name]; !known {
+			return stalled(crm.ReasonScenarioNotFound, "spec.steps: Scenario %q does not exist: create it in namespace %s", name, scenario.Namespace)
+		}
+	}
+	if circle := audience.Circle(scenario.Name, func(name string) []string { return enters[name] }); circle != nil {
+		return stalled(crm.ReasonScenarioCycle, "spec.steps: scenarios enter one another in a circle: %s; remove one of these steps", strings.Join(circle, " → "))
+	}
+	return nil
+}
+
 // checkChannels refuses channels that are not there or of another kind. One that is there and not
 // ready is no error: its messages wait for it.
-func (r *ScenarioReconciler) checkChannels(ctx context.Context, scenario *crm.Scenario) error {
+func (r *ScenarioReconciler) checkChannels(ctx context.Context, scenario *crm.Scenario, shop journey.Shop) error {
 	for i := range scenario.Spec.Steps {
 		s := &scenario.Spec.Steps[i]
 		kind, name := stepChannel(s)
@@ -135,6 +188,11 @@ func (r *ScenarioReconciler) checkChannels(ctx context.Context, scenario *crm.Sc
 		}
 		if is := c.Spec.Type(); is != kind {
 			return stalled(crm.ReasonChannelTypeWrong, "%s: ChannelConfig %q is of type %s, and a step of kind %s needs one of type %s", path, name, is, kind, kind)
+		}
+		if g := scenario.Spec.Guardrails; g != nil && g.Budget != nil && c.Spec.Cost != nil {
+			if budget, cost := g.Budget.CurrencyOr(shop.Currency), c.Spec.Cost.CurrencyOr(shop.Currency); budget != cost {
+				return stalled(crm.ReasonInvalidSpec, "spec.guardrails.budget.currency: the budget is in %s, and ChannelConfig %q costs %s: write one currency", budget, name, cost)
+			}
 		}
 	}
 	return nil

@@ -24,16 +24,25 @@ type SegmentRefresher interface {
 // timetable is a Scenario's schedule with the name it has in the ledger.
 type timetable struct {
 	*schedule.Schedule
-	name     string
-	once     bool
-	deadline time.Duration
+	// occasions says that each slot is about others, so that none stands for another.
+	occasions bool
+	name      string
+	once      bool
+	deadline  time.Duration
 }
 
-// schedule reads the trigger.
+// schedule reads the trigger, and gives nil for one that is none.
 func (r *ScenarioReconciler) schedule(scenario *crm.Scenario, a *dispatch.Armed) (*timetable, error) {
+	if t := scenario.Spec.Trigger.Date; t != nil {
+		zone := t.TimeZoneOr(a.Compiled.Bundle.Shop.TimeZone)
+		return &timetable{
+			Schedule: a.Compiled.Journey.Calendar.Daily, occasions: true, deadline: t.StartingDeadlineOrDefault(),
+			name: "daily " + string(t.TimeOrDefault()) + " " + zone,
+		}, nil
+	}
 	t := scenario.Spec.Trigger.Schedule
 	if t == nil {
-		return nil, stalled(crm.ReasonUnsupported, "spec.trigger: only schedule is supported by this version of Kaeru")
+		return nil, nil
 	}
 	plan := &timetable{deadline: t.StartingDeadlineOrDefault()}
 	var err error
@@ -55,7 +64,7 @@ func (r *ScenarioReconciler) schedule(scenario *crm.Scenario, a *dispatch.Armed)
 // slots decides about the schedule's slots, and returns the next one to wake up for. The ledger is
 // in the database and is read each time; whoever claims a slot there first runs it.
 func (r *ScenarioReconciler) slots(ctx context.Context, scenario *crm.Scenario, a *dispatch.Armed, plan *timetable) (time.Time, error) {
-	if a.Suspended {
+	if a.Suspended || plan == nil {
 		return time.Time{}, nil
 	}
 	ledger, err := r.Engine.Slots(ctx, a.Ref, plan.name)
@@ -63,16 +72,15 @@ func (r *ScenarioReconciler) slots(ctx context.Context, scenario *crm.Scenario, 
 		return time.Time{}, err
 	}
 	now := r.Clock.Now()
+	if plan.occasions {
+		return r.occur(ctx, scenario, a, plan, ledger.Floor, now)
+	}
 	d := plan.Decide(ledger.Floor, now, plan.deadline)
 	if plan.once && d.Fire == nil && d.Next.IsZero() && d.Missed.Count == 0 {
 		return time.Time{}, r.pastAtFirst(ctx, a, plan, ledger)
 	}
-	if d.Missed.Count > 0 {
-		reason := "not started within startingDeadline of its time, or overtaken by a later slot"
-		if err := r.Engine.Miss(ctx, a.Ref, d.Missed.Slots, reason); err != nil {
-			return time.Time{}, err
-		}
-		r.Recorder.Eventf(scenario, nil, "Warning", crm.ReasonSlotMissed, "Schedule", "%s", missedMessage(d.Missed))
+	if err := r.miss(ctx, scenario, a, d.Missed); err != nil {
+		return time.Time{}, err
 	}
 	if d.Fire != nil {
 		if err := r.fire(ctx, scenario, a, *d.Fire); err != nil {
@@ -80,6 +88,43 @@ func (r *ScenarioReconciler) slots(ctx context.Context, scenario *crm.Scenario, 
 		}
 	}
 	return d.Next.Time, nil
+}
+
+// miss records slots that will not run, and says so.
+func (r *ScenarioReconciler) miss(ctx context.Context, scenario *crm.Scenario, a *dispatch.Armed, missed schedule.Missed) error {
+	if missed.Count == 0 {
+		return nil
+	}
+	reason := "not started within startingDeadline of its time, or overtaken by a later slot"
+	if err := r.Engine.Miss(ctx, a.Ref, missed.Slots, reason); err != nil {
+		return err
+	}
+	r.Recorder.Eventf(scenario, nil, "Warning", crm.ReasonSlotMissed, "Schedule", "%s", missedMessage(missed))
+	return nil
+}
+
+// occur lets in at each slot that is not later than its deadline allows: every day is about others, so
+// that none stands for another. Those before are missed. It returns the next slot.
+func (r *ScenarioReconciler) occur(ctx context.Context, scenario *crm.Scenario, a *dispatch.Armed, plan *timetable, floor, now time.Time) (time.Time, error) {
+	if tooLate := now.Add(-plan.deadline - 1); tooLate.After(floor) {
+		// Not even the latest of those is run.
+		if err := r.miss(ctx, scenario, a, plan.Decide(floor, tooLate, 1).Missed); err != nil {
+			return time.Time{}, err
+		}
+		floor = tooLate
+	}
+	slot := plan.Next(floor)
+	for ; !slot.IsZero() && !slot.Time.After(now); slot = plan.Next(slot.Time) {
+		if a.Segment != "" {
+			if err := r.Segments.RefreshFor(ctx, a.Namespace, a.Segment, slot.Time, a.Compiled.Bundle.Shop); err != nil {
+				return time.Time{}, err
+			}
+		}
+		if _, err := r.Engine.Occur(ctx, *a, slot); err != nil {
+			return time.Time{}, err
+		}
+	}
+	return slot.Time, nil
 }
 
 // pastAtFirst tells of a single moment that had passed when the Scenario was first seen.

@@ -38,6 +38,7 @@ const (
 	indexConfigMap = "kaeru.configMap"
 	indexChannel   = "kaeru.channel"
 	indexSegment   = "kaeru.segment"
+	indexEnters    = "kaeru.enters"
 )
 
 // specOrRequest lets through what a user did: a new spec, or the annotation that asks for a refresh.
@@ -64,6 +65,7 @@ func SetupIndexes(ctx context.Context, mgr ctrl.Manager) error {
 			}
 			return nil
 		}},
+		{&crm.Scenario{}, indexEnters, func(o client.Object) []string { return entersOf(&o.(*crm.Scenario).Spec) }},
 		{&crm.Segment{}, indexSegment, func(o client.Object) []string { return audience.References(&o.(*crm.Segment).Spec) }},
 	} {
 		if err := indexer.IndexField(ctx, i.object, i.field, i.names); err != nil {
@@ -77,9 +79,15 @@ func configMaps(spec *crm.ScenarioSpec) []string {
 	var names []string
 	for i := range spec.Steps {
 		if e := spec.Steps[i].Email; e != nil {
-			for _, from := range []*crm.ContentSource{e.MJMLFrom, e.HTMLFrom, e.TextFrom} {
-				if from != nil {
-					names = append(names, string(from.ConfigMapKeyRef.Name))
+			contents := []*crm.EmailContent{&e.EmailContent}
+			for i := range e.Variants {
+				contents = append(contents, &e.Variants[i].EmailContent)
+			}
+			for _, c := range contents {
+				for _, from := range []*crm.ContentSource{c.MJMLFrom, c.HTMLFrom, c.TextFrom} {
+					if from != nil {
+						names = append(names, string(from.ConfigMapKeyRef.Name))
+					}
 				}
 			}
 		}
@@ -142,6 +150,7 @@ func (r *ScenarioReconciler) SetupWithManager(mgr ctrl.Manager, nudges *Nudges) 
 		For(&crm.Scenario{}, builder.WithPredicates(specOrRequest)).
 		Owns(&batchv1.Job{}, builder.WithPredicates(deletions)).
 		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(deletions)).
+		Watches(&crm.Scenario{}, referrers(c, &crm.ScenarioList{}, indexEnters), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&crm.ChannelConfig{}, referrers(c, &crm.ScenarioList{}, indexChannel), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&crm.Segment{}, referrers(c, &crm.ScenarioList{}, indexSegment), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.Funcs{

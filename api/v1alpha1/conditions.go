@@ -22,6 +22,7 @@ const (
 	ConditionDispatching      = "Dispatching"
 	ConditionGuardrailsPassed = "GuardrailsPassed"
 	ConditionGoalMet          = "GoalMet"
+	ConditionCouponsAvailable = "CouponsAvailable"
 )
 
 // Reasons of conditions and events.
@@ -43,6 +44,8 @@ const (
 	ReasonChannelTypeWrong   = "ChannelTypeWrong"
 	ReasonSegmentNotFound    = "SegmentNotFound"
 	ReasonSegmentCycle       = "SegmentCycle"
+	ReasonScenarioNotFound   = "ScenarioNotFound"
+	ReasonScenarioCycle      = "ScenarioCycle"
 	ReasonContentInvalid     = "ContentInvalid"
 	ReasonExpressionInvalid  = "ExpressionInvalid"
 	ReasonScheduleInvalid    = "ScheduleInvalid"
@@ -65,14 +68,20 @@ const (
 	ReasonUnlimited      = "Unlimited"
 
 	// Runs.
-	ReasonRunActive      = "RunActive"
-	ReasonIdle           = "Idle"
-	ReasonTargetReached  = "TargetReached"
-	ReasonTargetNotMet   = "TargetNotMet"
-	ReasonSlotMissed     = "SlotMissed"
-	ReasonRunPlanned     = "RunPlanned"
-	ReasonRunCompleted   = "RunCompleted"
-	ReasonCancelledByDel = "CancelledByDeletion"
+	ReasonRunActive         = "RunActive"
+	ReasonIdle              = "Idle"
+	ReasonTargetReached     = "TargetReached"
+	ReasonGuardrailsPassed  = "Passed"
+	ReasonGuardrailsHeld    = "Held"
+	ReasonGuardrailsStopped = "Stopped"
+	ReasonCouponsLeft       = "CouponsLeft"
+	ReasonCouponsLow        = "CouponsLow"
+	ReasonCouponsExhausted  = "CouponsExhausted"
+	ReasonTargetNotMet      = "TargetNotMet"
+	ReasonSlotMissed        = "SlotMissed"
+	ReasonRunPlanned        = "RunPlanned"
+	ReasonRunCompleted      = "RunCompleted"
+	ReasonCancelledByDel    = "CancelledByDeletion"
 )
 
 const (

@@ -98,6 +98,16 @@ type ProductEventTrigger struct {
 // +kubebuilder:validation:Enum=FirstOrder;LastOrder;NextDelivery;SubscriptionRenewal;CouponExpiry;Replenishment
 type DateReference string
 
+// The dates in a customer's life.
+const (
+	DateFirstOrder          DateReference = "FirstOrder"
+	DateLastOrder           DateReference = "LastOrder"
+	DateNextDelivery        DateReference = "NextDelivery"
+	DateSubscriptionRenewal DateReference = "SubscriptionRenewal"
+	DateCouponExpiry        DateReference = "CouponExpiry"
+	DateReplenishment       DateReference = "Replenishment"
+)
+
 // DateTrigger lets in around a date of the customer's own.
 // +kubebuilder:validation:XValidation:rule="has(self.of) != has(self.attribute)",message="set exactly one of of, attribute"
 // +kubebuilder:validation:XValidation:rule="!has(self.anniversary) || has(self.attribute) || self.of in ['FirstOrder', 'LastOrder']",message="anniversary goes with attribute, FirstOrder or LastOrder"

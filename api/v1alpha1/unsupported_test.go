@@ -144,17 +144,14 @@ func unsupportedIn(t *testing.T, kind string, document any) []string {
 }
 
 func TestUnsupportedFieldsNamesEach(t *testing.T) {
-	percent := &v1alpha1.Holdout{Percent: 10}
 	spec := v1alpha1.ScenarioSpec{
-		Holdout: percent,
-		Trigger: v1alpha1.Trigger{Event: &v1alpha1.EventTrigger{Name: "Signed Up"}},
-		ExitOn:  []v1alpha1.ExitReason{v1alpha1.ExitUnsubscribed, v1alpha1.ExitSegment},
+		Goal: &v1alpha1.Goal{Event: "Signed Up", Within: "7d"},
 		Steps: []v1alpha1.Step{
 			{Name: "one", Exit: &v1alpha1.ExitStep{}},
 			{Name: "two", Webhook: &v1alpha1.WebhookStep{URL: "https://shop.example"}, Wait: &v1alpha1.Wait{Weekdays: []v1alpha1.Weekday{"Mon"}}},
 		},
 	}
-	want := []string{"spec.trigger.event", "spec.holdout", "spec.exitOn[1]", "spec.steps[1].wait.weekdays", "spec.steps[1].webhook"}
+	want := []string{"spec.goal.event", "spec.steps[1].webhook"}
 	if got := spec.UnsupportedFields(); !slices.Equal(got, want) {
 		t.Errorf("got  %v\nwant %v", got, want)
 	}

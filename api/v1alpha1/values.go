@@ -14,6 +14,8 @@ const (
 	AttributePresent = "Present"
 	AttributeAbsent  = "Absent"
 
+	AnniversaryYearly = "Yearly"
+
 	CapChannel   = "Channel"
 	CapNamespace = "Namespace"
 

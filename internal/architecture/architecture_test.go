@@ -29,6 +29,7 @@ var rooms = map[string][]string{
 	"internal/version": nil,
 
 	"internal/replenish": nil,
+	"internal/evidence":  nil,
 
 	"internal/schedule": {"api", "clock"},
 	"internal/store":    {"api", "clock", "money", "schedule", "replenish"},
@@ -37,10 +38,10 @@ var rooms = map[string][]string{
 	"internal/journey":  {"api", "clock", "money", "schedule", "store", "audience"},
 	"internal/content":  {"api", "clock", "money", "schedule", "store", "audience", "journey"},
 	"internal/channel":  {"api", "clock", "money", "schedule", "store", "content", "version"},
-	"internal/dispatch": {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel"},
+	"internal/dispatch": {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "evidence"},
 	"internal/report":   {"api", "clock", "money", "schedule", "store", "audience", "journey", "dispatch"},
 	"internal/gateway":  {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "dispatch", "report", "version"},
-	"controllers":       {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "dispatch", "report", "version"},
+	"controllers":       {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "dispatch", "report", "version", "evidence"},
 
 	// Doubles of others' servers: they know nothing of Kaeru, and only commands and tests start them.
 	"internal/sandbox": {"clock", "version"},

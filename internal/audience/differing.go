@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/store"
@@ -129,6 +130,9 @@ func (p *plan) apply(ctx context.Context, tx *store.Tx, now time.Time) (change, 
 	if err := p.tell(ctx, tx, done); err != nil {
 		return change{}, err
 	}
+	if err := p.arrive(ctx, tx, done, at); err != nil {
+		return change{}, err
+	}
 	_, err = tx.Exec(ctx, `DELETE FROM differing`)
 	return done, err
 }
@@ -185,6 +189,27 @@ func (p *plan) tell(ctx context.Context, tx *store.Tx, done change) error {
 		}
 	}
 	return touchDiffering(ctx, tx, p.ns, store.TouchedSegment(p.name))
+}
+
+// arrive puts who came before the scenarios that let them in for it, and who left before those in which
+// only members stay. Who is there when a segment is first filled was there before, as far as anybody
+// knows.
+func (p *plan) arrive(ctx context.Context, tx *store.Tx, done change, at int64) error {
+	if done.entered+done.exited == 0 {
+		return nil
+	}
+	came := "d.had IS NULL"
+	if p.state.Mode == "" {
+		came = "FALSE"
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO arrivals (ns, scenario, id, kind, name, ref, customer_id, at, facts)
+		SELECT l.ns, l.scenario, CAST($3 AS TEXT) || ':' || l.kind || ':' || d.customer_id, l.kind, l.name, CAST($3 AS TEXT), d.customer_id, CAST($4 AS BIGINT), `+tx.Dialect().JSONParam(5)+`
+		FROM listeners l CROSS JOIN differing d WHERE l.ns = $1 AND l.name = $2 AND (l.kind = 'segment' AND `+came+` OR l.kind = 'exit' AND d.reach IS NULL)`,
+		p.ns, p.name, strconv.FormatInt(at, 10), at, `{"segment":"`+p.name+`"}`)
+	if err != nil {
+		return fmt.Errorf("tell the scenarios that listen who came and left: %w", err)
+	}
+	return nil
 }
 
 const cameOrLeft = "(had IS NULL OR reach IS NULL)"

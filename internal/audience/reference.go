@@ -30,18 +30,27 @@ func References(spec *v1alpha1.SegmentSpec) []string {
 	return slices.Compact(names)
 }
 
-// Cycle finds a way from a segment back to itself along References: its name, those between, its name
-// again. It is nil where there is none. A segment that only refers to others in a cycle is in none.
+// Cycle finds a way from a segment back to itself along References, as Circle does.
 func Cycle(name string, specs map[string]*v1alpha1.SegmentSpec) []string {
+	return Circle(name, func(at string) []string {
+		if specs[at] == nil {
+			return nil
+		}
+		return References(specs[at])
+	})
+}
+
+// Circle finds a way from a name back to itself along what each refers to: the name, those between, the
+// name again. It is nil where there is none. A name that only refers to others in a circle is in none.
+func Circle(name string, references func(string) []string) []string {
 	visited := make(map[string]bool)
 	var walk func(at string, path []string) []string
 	walk = func(at string, path []string) []string {
-		spec := specs[at]
-		if spec == nil || visited[at] {
+		if visited[at] {
 			return nil
 		}
 		visited[at] = true
-		for _, next := range References(spec) {
+		for _, next := range references(at) {
 			if next == name {
 				return append(path, name)
 			}

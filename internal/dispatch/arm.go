@@ -80,6 +80,9 @@ ON CONFLICT (ns, scenario, revision) DO NOTHING`, a.Namespace, a.Name, a.Revisio
 				return fmt.Errorf("moving the floor of the schedule: %w", err)
 			}
 		}
+		if err := tx.SetListeners(ctx, a.Namespace, a.Name, listenersOf(&a)); err != nil {
+			return err
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO scenarios (ns, name, epoch, revision, state, goal_seen_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)
 ON CONFLICT (ns, name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, state = excluded.state, updated_at = excluded.updated_at`,
 			a.Namespace, a.Name, a.Epoch, a.Revision, state, now)
@@ -169,25 +172,13 @@ func (e *Engine) Fire(ctx context.Context, a Armed, s schedule.Slot) (fired bool
 	run := RunName(a.Name, s)
 	err = e.store.Tx(ctx, func(tx *store.Tx) error {
 		fired = false
-		var name string
-		err := tx.QueryRow(ctx, `SELECT name FROM scenarios WHERE ns = $1 AND name = $2 AND state = 'armed'`+tx.Dialect().ForUpdate(),
-			a.Namespace, a.Name).Scan(&name)
-		if store.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("reading whether scenario %s/%s is armed: %w", a.Namespace, a.Name, err)
-		}
-		err = e.recordSlot(ctx, tx, a.Ref, s, "fired", "")
-		if store.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
+		claimed, err := e.claimSlot(ctx, tx, a.Ref, s)
+		if err != nil || !claimed {
 			return err
 		}
-		_, err = tx.Exec(ctx, `INSERT INTO runs (ns, scenario, run, epoch, revision, segment, slot_at, state, planned, shards, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, 'enrolling', 0, 0, $8) ON CONFLICT (ns, scenario, run) DO NOTHING`,
-			a.Namespace, a.Name, run, a.Epoch, a.Revision, a.Segment, store.Millis(s.Time), store.Millis(e.clock.Now()))
+		_, err = tx.Exec(ctx, `INSERT INTO runs (ns, scenario, run, epoch, revision, segment, slot_at, state, planned, shards, created_at, priority)
+VALUES ($1, $2, $3, $4, $5, $6, $7, 'enrolling', 0, 0, $8, $9) ON CONFLICT (ns, scenario, run) DO NOTHING`,
+			a.Namespace, a.Name, run, a.Epoch, a.Revision, a.Segment, store.Millis(s.Time), store.Millis(e.clock.Now()), a.Compiled.Bundle.Spec.PriorityOrDefault())
 		if err != nil {
 			return fmt.Errorf("beginning run %s: %w", run, err)
 		}
@@ -223,13 +214,17 @@ func (e *Engine) Cancel(ctx context.Context, ref Ref) (cancelled int64, err erro
 		if _, err := tx.Exec(ctx, `DELETE FROM schedules WHERE ns = $1 AND scenario = $2`, ref.Namespace, ref.Name); err != nil {
 			return fmt.Errorf("forgetting its schedules: %w", err)
 		}
+		if err := tx.SetListeners(ctx, ref.Namespace, ref.Name, nil); err != nil {
+			return err
+		}
 		// Those that are open are worked off: what is being sent is brought to its end.
 		if _, err := tx.Exec(ctx, `UPDATE shards SET state = 'cancelled' WHERE ns = $1 AND scenario = $2 AND state = 'held'`, ref.Namespace, ref.Name); err != nil {
 			return fmt.Errorf("cancelling shards: %w", err)
 		}
 		steps := []struct{ what, query string }{
-			{"enrolments", `UPDATE enrolments SET state = 'cancelled', reason = 'ScenarioDeleted', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state = 'active'`},
-			{"runs", `UPDATE runs SET state = 'cancelled', completed_at = $3 WHERE ns = $1 AND scenario = $2 AND state IN ('enrolling', 'planning', 'planned', 'running')`},
+			{"slots", `DELETE FROM fanouts WHERE ns = $1 AND scenario = $2 AND CAST($3 AS BIGINT) IS NOT NULL`},
+			{"enrolments", `UPDATE enrolments SET state = 'cancelled', reason = 'ScenarioDeleted', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state IN ('active', 'held')`},
+			{"runs", `UPDATE runs SET state = 'cancelled', completed_at = $3 WHERE ns = $1 AND scenario = $2 AND state IN ('enrolling', 'held', 'planning', 'planned', 'running')`},
 			{"messages", `UPDATE messages SET state = 'cancelled', reason = 'ScenarioDeleted', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state = 'planned'`},
 		}
 		for _, s := range steps {

@@ -23,30 +23,46 @@ type batch struct {
 	// moved is where those go on whose next step is not in the scenario's revision any more.
 	moved map[string]string
 
+	// won are the variants that won so far.
+	won verdicts
+
 	messages   []plannedMessage
 	enrolments [][]any
+	updates    []store.Customer
+	entries    []furtherEntry
 }
 
 type plannedMessage struct {
 	id, customer, entry, skip string
+	variant                   string
 	step                      *journey.Step
 	due                       time.Time
 }
 
 func (b *batch) add(t *traveller, d journey.Decision) {
 	for _, m := range d.Messages {
+		variant := ""
+		if x := m.Step.Experiment; x != nil {
+			if variant = b.won[[2]string{m.Step.Name, x.Test}]; variant == "" {
+				variant = x.Assign(b.ref.Namespace, b.ref.Name, b.epoch, m.Step.Name, t.customer)
+			}
+		}
 		b.messages = append(b.messages, plannedMessage{
+			variant:  variant,
 			id:       journey.Key(b.ref.Namespace, b.ref.Name, b.epoch, t.customer, t.entry, m.Step.Name).String(),
 			customer: t.customer, entry: t.entry, step: m.Step, due: m.Due, skip: m.Skip,
 		})
 	}
 	d = b.carry(d)
-	var ended any
+	var ended, since any
+	if !d.State.Since.IsZero() {
+		since = store.Millis(d.State.Since)
+	}
 	cursor, due := d.State.Cursor(), d.State.Due
 	if d.End != journey.Underway {
-		ended, cursor, due = store.Millis(b.now), "", t.due
+		ended, since, cursor, due = store.Millis(b.now), nil, "", t.due
 	}
-	b.enrolments = append(b.enrolments, []any{t.customer, t.entry, string(d.End), d.Reason, cursor, store.Millis(due), ended})
+	b.enrolments = append(b.enrolments, []any{t.customer, t.entry, string(d.End), d.Reason, cursor, store.Millis(due), since, ended})
 }
 
 // carry takes those who were planned by the revision of their run over to the current one.
@@ -76,8 +92,14 @@ func rowsPerStatement(d store.Dialect) int {
 }
 
 func (b *batch) write(ctx context.Context, tx *store.Tx) error {
+	if err := b.giveCoupons(ctx, tx); err != nil {
+		return err
+	}
 	shards, err := b.shards(ctx, tx)
 	if err != nil {
+		return err
+	}
+	if err := b.writeActs(ctx, tx); err != nil {
 		return err
 	}
 	rows := rowsPerStatement(tx.Dialect())
@@ -163,12 +185,12 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, $8) ON CONFLICT (id) DO UPDATE SET
 
 var messageTypes = []string{
 	"UUID", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "UUID", "TEXT", "TEXT",
-	"TEXT", "TEXT", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT",
+	"TEXT", "TEXT", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "INTEGER", "TEXT",
 }
 
 func (b *batch) insert(ctx context.Context, tx *store.Tx, messages []plannedMessage, shards map[string]string) error {
 	rows := make([][]any, len(messages))
-	now := store.Millis(b.now)
+	now, priority := store.Millis(b.now), b.rev.Bundle.Spec.PriorityOrDefault()
 	for i, m := range messages {
 		state, ended := StatePlanned, any(nil)
 		if m.skip != "" {
@@ -177,13 +199,13 @@ func (b *batch) insert(ctx context.Context, tx *store.Tx, messages []plannedMess
 		rows[i] = []any{
 			m.id, b.ref.Namespace, b.ref.Name, b.epoch, m.customer, m.entry, m.step.Name, b.run, b.revision,
 			nullable(shards[m.id]), m.step.Channel, string(m.step.Kind), state, m.skip, 0, 0, 0, 0,
-			store.Millis(m.due), now, store.Millis(b.now.Add(usefulFor)), ended,
+			store.Millis(m.due), now, store.Millis(b.now.Add(usefulFor)), ended, priority, nullable(m.variant),
 		}
 	}
 	values, args := valuesOf(tx.Dialect(), nil, messageTypes, rows)
 	// A key that is there already was planned before: that message stands.
 	_, err := tx.Exec(ctx, `INSERT INTO messages (id, ns, scenario, epoch, customer_id, entry, step, run, revision,
-  shard, channel, kind, state, reason, attempts, fence, parts, cost, due_at, planned_at, expires_at, ended_at)
+  shard, channel, kind, state, reason, attempts, fence, parts, cost, due_at, planned_at, expires_at, ended_at, priority, variant)
 VALUES `+values+` ON CONFLICT (id) DO NOTHING`, args...)
 	if err != nil {
 		return fmt.Errorf("putting messages into the outbox: %w", err)
@@ -191,12 +213,12 @@ VALUES `+values+` ON CONFLICT (id) DO NOTHING`, args...)
 	return nil
 }
 
-var enrolmentTypes = []string{"TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT"}
+var enrolmentTypes = []string{"TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT"}
 
 func (b *batch) advance(ctx context.Context, tx *store.Tx, rows [][]any) error {
 	values, args := valuesOf(tx.Dialect(), []any{b.ref.Namespace, b.ref.Name, b.epoch}, enrolmentTypes, rows)
-	_, err := tx.Exec(ctx, `WITH v (customer_id, entry, state, reason, step, due_at, ended_at) AS (VALUES `+values+`)
-UPDATE enrolments SET state = v.state, reason = v.reason, step = v.step, due_at = v.due_at, ended_at = v.ended_at
+	_, err := tx.Exec(ctx, `WITH v (customer_id, entry, state, reason, step, due_at, since_at, ended_at) AS (VALUES `+values+`)
+UPDATE enrolments SET state = v.state, reason = v.reason, step = v.step, due_at = v.due_at, until_at = NULL, since_at = v.since_at, ended_at = v.ended_at
 FROM v WHERE enrolments.ns = $1 AND enrolments.scenario = $2 AND enrolments.epoch = $3
   AND enrolments.customer_id = v.customer_id AND enrolments.entry = v.entry AND enrolments.state = 'active'`, args...)
 	if err != nil {

@@ -69,7 +69,7 @@ func BenchmarkIdleTick(b *testing.B) {
 	onBoth(b, func(b *testing.B, dsn string) {
 		f := newFixture(b, dsn)
 		e := f.engine()
-		e.attribute = func(context.Context, Armed) error { return nil }
+		e.attribute = func(context.Context, Armed) (int64, error) { return 0, nil }
 		a := f.armed(oneMail)
 		for i := range 1000 {
 			a.Name = fmt.Sprintf("s%d", i)
@@ -131,9 +131,9 @@ SELECT 'shop', 'winback', ` + id + `, '', 'v', 'all', i, CASE WHEN i % 1000 = 0 
 		}
 		shard := "00000000-0000-4000-9000-000000000001"
 		d := f.st.Dialect()
-		values, args := valuesOf(d, nil, endTypes, [][]any{{shard, 1, "sent", "", nil, 1, 0, 5}, {nilKey, 1, "sent", "", nil, 1, 0, 5}})
+		values, args := valuesOf(d, nil, endTypes, [][]any{{shard, 1, "sent", "", nil, 1, 0, 5, nil}, {nilKey, 1, "sent", "", nil, 1, 0, 5, nil}})
 		tests := map[string]string{
-			"page":     explained(pageSQL+` ORDER BY m.id LIMIT $3`, shard, nilKey, pageSize),
+			"page":     explained(pageSQL+` ORDER BY m.id LIMIT $3`, shard, nilKey, pageSize, 10),
 			"due":      explained(`SELECT customer_id FROM enrolments e WHERE e.ns = 'shop' AND e.scenario = 'winback' AND e.epoch = '' AND e.state = 'active' AND e.due_at <= 10 ORDER BY e.due_at, e.customer_id, e.entry LIMIT 1000`),
 			"next due": explained(`SELECT MIN(due_at) FROM enrolments WHERE ns = 'shop' AND scenario = 'winback' AND epoch = '' AND state = 'active'`),
 			"claim":    explained(claimSQL(d), time.Now().UnixMilli(), 8, store.List(d, []string{"shop/x"})),

@@ -31,6 +31,10 @@ type Channel struct {
 	Kind      string
 	Mode      Mode
 	AllowList map[string]bool
+	// Quiet is when nothing is sent; nil for never.
+	Quiet *Quiet
+	// Caps are how many messages one customer gets.
+	Caps []Cap
 	// Suspended holds messages back until somebody resumes the channel.
 	Suspended bool
 	// Price of a message, of a part for SMS.

@@ -129,7 +129,7 @@ func TestKilledWhilePlanning(t *testing.T) {
 			} else if done < 5 && runs[0].state == RunPlanning {
 				_, err = e.plan(ctx, planning{ref: shop, epoch: a.Epoch, revision: a.Revision, rev: a.Compiled, run: runs[0].run, until: monday})
 				f.ok(err)
-			} else if runs[0].state == RunEnrolling {
+			} else if runs[0].state == RunEnrolling && done == 2 {
 				_, err = e.enrol(ctx, runs[0], a.Compiled)
 				f.ok(err)
 			} else {

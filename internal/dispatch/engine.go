@@ -37,8 +37,9 @@ type Options struct {
 	OneClick bool
 	Channels *Channels
 	Log      logr.Logger
-	// Attribute credits orders that arrived to the scenarios of a namespace; nil for none.
-	Attribute func(ctx context.Context, a Armed) error
+	// Attribute credits orders that arrived to a scenario, and says for how many that made a difference; nil
+	// for none.
+	Attribute func(ctx context.Context, a Armed) (changed int64, err error)
 	// Shards is how many shards this process works on at once. 0 for 8.
 	Shards int
 }
@@ -54,7 +55,7 @@ type Engine struct {
 	ledger    *ledger
 	log       logr.Logger
 	metrics   *counters
-	attribute func(context.Context, Armed) error
+	attribute func(context.Context, Armed) (int64, error)
 	holder    string
 	shards    int
 	// firstBackoff and heldBack are the constants of these names; tests have less time.
@@ -73,6 +74,9 @@ type Engine struct {
 
 	// enrolled is how far the audiences of runs have been enrolled. Only ticks use it.
 	enrolled map[runKey]string
+	// guarded is how runs were judged last, and watched when those under way were. Only ticks use them.
+	guarded map[runKey]guarded
+	watched time.Time
 	// orders is when the newest order of a namespace arrived. Only ticks use it.
 	orders map[string]int64
 }
@@ -92,6 +96,10 @@ type armed struct {
 	// its namespace then.
 	credited time.Time
 	orders   int64
+	// decided is when its experiments were looked at, on machine time.
+	decided time.Time
+	// awaited are facts that its segment has not heard of yet. Only ticks use it.
+	awaited awaited
 }
 
 // NewEngine makes an engine. Run starts it.
@@ -110,7 +118,7 @@ func NewEngine(o Options) *Engine {
 		shards: o.Shards, wake: make(chan struct{}, 1),
 		armed: map[Ref]*armed{}, working: map[Ref]int{}, notify: func(Ref) {},
 		firstBackoff: firstBackoff, heldBack: heldBack,
-		held: map[string]time.Time{}, enrolled: map[runKey]string{},
+		held: map[string]time.Time{}, enrolled: map[runKey]string{}, guarded: map[runKey]guarded{},
 	}
 }
 
@@ -162,21 +170,35 @@ func (e *Engine) tick(ctx context.Context) error {
 		done, err := e.planRun(ctx, r)
 		if err != nil || !done {
 			failed = append(failed, err)
-			busy[r.ref] = true
+			// Those whom a run that is held let in are not under way yet.
+			busy[r.ref] = busy[r.ref] || r.state != RunHeld
 			continue
 		}
 		e.look(r.ref)
 		e.notify(r.ref)
 	}
 	e.orders = map[string]int64{}
-	for _, a := range e.snapshot() {
-		failed = append(failed, e.credit(ctx, a))
+	open, err := e.fanOuts(ctx)
+	failed = append(failed, err)
+	armed := e.snapshot()
+	for _, a := range armed {
+		if slots := open[a.Ref]; slots != nil {
+			failed = append(failed, e.celebrate(ctx, a, slots))
+		}
+	}
+	expected, err := e.expected(ctx)
+	failed = append(failed, err)
+	for _, a := range armed {
+		failed = append(failed, e.credit(ctx, a), e.decide(ctx, a))
+		if last := expected[a.Ref]; last != "" {
+			failed = append(failed, e.letIn(ctx, a, last))
+		}
 		// A run that is half planned owns its enrolments: the stream must not take them.
 		if !busy[a.Ref] {
 			failed = append(failed, e.stream(ctx, a))
 		}
 	}
-	failed = append(failed, e.letGo(ctx), e.startWorkers(ctx))
+	failed = append(failed, e.watch(ctx), e.letGo(ctx), e.startWorkers(ctx))
 	refs, err := e.completeRuns(ctx)
 	failed = append(failed, err)
 	for _, ref := range refs {
@@ -273,7 +295,11 @@ func (e *Engine) credit(ctx context.Context, a *armed) error {
 	if newest == a.orders && time.Since(a.credited) < creditEvery {
 		return nil
 	}
-	if err := e.attribute(ctx, a.Armed); err != nil {
+	changed, err := e.attribute(ctx, a.Armed)
+	if changed > 0 {
+		e.look(a.Ref) // some may have to leave
+	}
+	if err != nil {
 		return err
 	}
 	a.orders = newest

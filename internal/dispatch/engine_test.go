@@ -244,6 +244,8 @@ func TestCancelWhilePlanning(t *testing.T) {
 		f.ok(err)
 		_, err = e.enrol(t.Context(), runs[0], a.Compiled)
 		f.ok(err)
+		_, err = e.guard(t.Context(), &runs[0], a.Compiled)
+		f.ok(err)
 		p := planning{ref: shop, revision: a.Revision, rev: a.Compiled, run: runs[0].run, until: monday}
 		_, err = e.plan(t.Context(), p)
 		f.ok(err)
@@ -378,7 +380,7 @@ func TestIdleTicks(t *testing.T) {
 		f := newFixture(t, dsn)
 		e := f.engine()
 		credited := 0
-		e.attribute = func(context.Context, Armed) error { credited++; return nil }
+		e.attribute = func(context.Context, Armed) (int64, error) { credited++; return 0, nil }
 		a := f.armed(oneMail)
 		for i := range 100 {
 			a.Name = fmt.Sprintf("s%d", i)

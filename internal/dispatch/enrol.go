@@ -5,8 +5,12 @@ package dispatch
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"time"
 
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -19,6 +23,11 @@ func (e *Engine) planRun(ctx context.Context, r openRun) (done bool, err error) 
 	}
 	if r.state == RunEnrolling {
 		if done, err := e.enrol(ctx, r, rev); err != nil || !done {
+			return false, err
+		}
+	}
+	if r.state != RunPlanning {
+		if passed, err := e.guard(ctx, &r, rev); err != nil || !passed {
 			return false, err
 		}
 	}
@@ -60,7 +69,7 @@ func (e *Engine) enrol(ctx context.Context, r openRun, rev *Revision) (done bool
 		}
 		if next == "" {
 			delete(e.enrolled, key)
-			return true, e.moveRun(ctx, r, RunEnrolling, RunPlanning)
+			return true, nil
 		}
 		e.enrolled[key] = next
 	}
@@ -73,6 +82,7 @@ func (e *Engine) enrolBatch(ctx context.Context, tx *store.Tx, r openRun, rev *R
 	if at, err := standing(ctx, tx, r.ref, r.run); err != nil || at.run != RunEnrolling {
 		return "", err
 	}
+	d, door := tx.Dialect(), rev.Journey.Door
 	err = tx.QueryRow(ctx, `SELECT MAX(customer_id) FROM (SELECT customer_id FROM memberships
 WHERE ns = $1 AND segment = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $4) page HAVING MAX(customer_id) IS NOT NULL`,
 		r.ref.Namespace, r.segment, last, enrolBatch).Scan(&next)
@@ -82,13 +92,56 @@ WHERE ns = $1 AND segment = $2 AND customer_id > $3 ORDER BY customer_id LIMIT $
 	if err != nil {
 		return "", err
 	}
-	start := rev.Journey.Start(r.slot)
-	_, err = tx.Exec(ctx, `INSERT INTO enrolments (ns, scenario, epoch, customer_id, entry, run, state, reason, step, due_at, enrolled_at)
-SELECT ns, $3, $4, customer_id, '', $5, 'active', '', $6, $7, $8 FROM memberships
-WHERE ns = $1 AND segment = $2 AND customer_id > $9 AND customer_id <= $10
-ON CONFLICT (ns, scenario, epoch, customer_id, entry) DO NOTHING`,
-		r.ref.Namespace, r.segment, r.ref.Name, r.epoch, r.run, start.Cursor(), store.Millis(r.slot), store.Millis(e.clock.Now()), last, next)
+	entry := journey.Entry{Ref: r.slot.UTC().Format(time.RFC3339), At: r.slot}
+	entry.Facts = entry.Describe(&rev.Bundle.Spec.Trigger)
+	key, reason := door.Admit(&entry, e.clock.Now())
+	if reason != "" {
+		return "", fmt.Errorf("the slot lets nobody in: %s", reason)
+	}
+	facts, err := json.Marshal(entry.Facts)
+	if err != nil {
+		return "", fmt.Errorf("writing what let in: %w", err)
+	}
+	now := e.clock.Now()
+	args := []any{r.ref.Namespace, r.ref.Name, r.epoch, rev.Journey.Start(r.slot).Cursor(), store.Millis(now),
+		key, r.run, store.Millis(r.slot), string(facts), r.segment, last, next}
+	held, where := "FALSE", ""
+	if door.HoldsOut() {
+		if args, err = e.heldOut(ctx, tx, r, door, last, next, args); err != nil {
+			return "", err
+		}
+		held = "v.customer_id " + d.AnyText(len(args))
+	}
+	if door.Again {
+		args = append(args, store.Millis(now.Add(-door.Cooldown)))
+		where = " AND " + stillOut(len(args))
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO enrolments (ns, scenario, epoch, customer_id, entry, run, state, reason, step, due_at, enrolled_at, ended_at, facts)
+SELECT v.ns, $2, $3, v.customer_id, $6, $7, `+enrolledAs(held, "CAST($8 AS BIGINT)")+`, `+d.JSONParam(9)+` FROM memberships v
+WHERE v.ns = $1 AND v.segment = $10 AND v.customer_id > $11 AND v.customer_id <= $12`+where+`
+ON CONFLICT (ns, scenario, epoch, customer_id, entry) DO NOTHING`, args...)
 	return next, err
+}
+
+// heldOut adds the list of those of a page of the audience who are held out to the arguments.
+func (e *Engine) heldOut(ctx context.Context, tx *store.Tx, r openRun, door *journey.Door, last, next string, args []any) (_ []any, err error) {
+	rows, err := tx.Query(ctx, `SELECT customer_id FROM memberships WHERE ns = $1 AND segment = $2 AND customer_id > $3 AND customer_id <= $4`,
+		r.ref.Namespace, r.segment, last, next)
+	if err != nil {
+		return nil, fmt.Errorf("reading who may be held out: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	var held []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("reading who may be held out: %w", err)
+		}
+		if door.Holds(r.ref.Namespace, r.ref.Name, r.epoch, id) {
+			held = append(held, id)
+		}
+	}
+	return append(args, store.List(tx.Dialect(), held)), rows.Err()
 }
 
 // place is where a scenario and one of its runs are.

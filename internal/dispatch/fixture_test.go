@@ -63,7 +63,7 @@ func (f *fixture) in(t testing.TB) *fixture {
 	in := *f
 	in.TB = t
 	in.clock.SetTime(monday)
-	for _, table := range []string{"messages", "enrolments", "runs", "slots", "shards", "suppressions", "scenarios", "customers", "consents", "memberships"} {
+	for _, table := range []string{"messages", "enrolments", "runs", "slots", "shards", "suppressions", "scenarios", "customers", "consents", "memberships", "listeners", "arrivals", "events", "orders", "order_items", "metrics", "segments", "fanouts", "subscriptions", "favourites", "products", "coupons", "verdicts"} {
 		in.exec(`DELETE FROM ` + table)
 	}
 	return &in
@@ -113,17 +113,29 @@ SELECT 'shop', value, '`+kind+`', 'granted', 'test', 0 FROM `+d.Unnest(1)+` u`, 
 // armed compiles a Scenario of these steps.
 func (f *fixture) armed(steps string, change ...func(*crm.ScenarioSpec)) Armed {
 	f.Helper()
-	b := journey.Bundle{Shop: journey.Shop{TimeZone: "Asia/Tokyo"}}
+	b := journey.Bundle{Shop: journey.Shop{TimeZone: "Asia/Tokyo", LowStock: "3"}}
 	f.ok(json.Unmarshal([]byte(steps), &b.Spec.Steps))
 	b.Spec.Dispatch = &crm.Dispatch{ShardSize: 10}
 	for _, c := range change {
 		c(&b.Spec)
+	}
+	if b.Spec.Trigger == (crm.Trigger{}) {
+		b.Spec.Trigger.Schedule = &crm.ScheduleTrigger{Cron: "0 10 * * *"}
 	}
 	rev, err := Compile(f.Context(), f.compiler, b)
 	f.ok(err)
 	revision, text, err := b.Revision()
 	f.ok(err)
 	return Armed{Ref: shop, Epoch: b.Spec.Epoch, Revision: revision, Bundle: text, Compiled: rev, Segment: "all", Suspended: b.Spec.Suspend}
+}
+
+// refused is why a Scenario of these steps is not taken.
+func (f *fixture) refused(steps string) error {
+	f.Helper()
+	b := journey.Bundle{}
+	f.ok(json.Unmarshal([]byte(steps), &b.Spec.Steps))
+	_, err := Compile(f.Context(), f.compiler, b)
+	return err
 }
 
 func slot(at time.Time) schedule.Slot {

@@ -65,3 +65,14 @@ func (e *Engine) letGo(ctx context.Context) error {
 	}
 	return nil
 }
+
+// inQuietHours tells whether all that is left of a shard waits for quiet hours to end.
+func (e *Engine) inQuietHours(ctx context.Context, s shard) (waits bool, err error) {
+	now := store.Millis(e.clock.Now())
+	err = e.store.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM messages WHERE shard = $1 AND state = 'planned' AND not_before > $2)
+  AND NOT EXISTS (SELECT 1 FROM messages WHERE shard = $1 AND (state = 'sending' OR state = 'planned' AND COALESCE(not_before, 0) <= $2))`, s.shard, now).Scan(&waits)
+	if err != nil {
+		return false, fmt.Errorf("looking what is left of a shard: %w", err)
+	}
+	return waits, nil
+}

@@ -69,6 +69,9 @@ type ledgerEntry struct {
 	links          []content.ShortLink
 	end            end
 	reply          chan error
+	// letter is the message that is to begin, and refusal why it may not.
+	letter  *letter
+	refusal error
 }
 
 // end is how a message goes on: one of the five ends, or planned again.
@@ -77,6 +80,8 @@ type end struct {
 	parts                     int
 	cost                      money.Amount
 	at                        time.Time
+	// notBefore is when a message that is planned again may be looked at again.
+	notBefore time.Time
 	// suppress, where set, is an address that must not be used again.
 	suppress *suppression
 }
@@ -99,7 +104,7 @@ func (l *ledger) close() {
 // Begin marks a message as being sent, durably, with the short links that are in it. errNotOurs
 // means that it must not be sent.
 func (l *ledger) Begin(ctx context.Context, of lease, m *letter, resolve bool) error {
-	return l.write(ctx, &ledgerEntry{lease: of, id: m.id, begin: true, resolve: resolve, ns: m.ref.Namespace, links: m.short})
+	return l.write(ctx, &ledgerEntry{lease: of, id: m.id, begin: true, resolve: resolve, ns: m.ref.Namespace, links: m.short, letter: m})
 }
 
 // End records how a message goes on. It waits until that is durable: the worker's next message
@@ -166,9 +171,12 @@ func (l *ledger) flush(batch []*ledgerEntry) {
 }
 
 func (e *ledgerEntry) answer(begun map[begin]bool) {
-	if e.begin && !begun[begin{e.lease, e.id}] {
+	switch {
+	case e.begin && e.refusal != nil:
+		e.reply <- e.refusal
+	case e.begin && !begun[begin{e.lease, e.id}]:
 		e.reply <- errNotOurs
-	} else {
+	default:
 		e.reply <- nil
 	}
 }

@@ -22,9 +22,12 @@ func (l *ledger) commit(ctx context.Context, batch []*ledgerEntry) (begun map[be
 		if err := keepLinks(ctx, tx, batch); err != nil {
 			return err
 		}
+		if err := l.restrict(ctx, tx, batch); err != nil {
+			return err
+		}
 		byLease := map[lease][2][]string{}
 		for _, e := range batch {
-			if e.begin {
+			if e.begin && e.refusal == nil {
 				ids := byLease[e.lease]
 				if e.resolve {
 					ids[1] = append(ids[1], e.id)
@@ -110,12 +113,14 @@ func (l *ledger) begins(ctx context.Context, tx *store.Tx, of lease, ids []strin
 // endsSQL records ends. A callback may have told of the message before the provider's answer came:
 // what it said stays, and only what the answer alone knows is added.
 func endsSQL(values string) string {
-	return `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at) AS (VALUES ` + values + `)
+	return `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at, not_before) AS (VALUES ` + values + `)
 UPDATE messages SET
   state = CASE WHEN messages.state = 'sent' THEN messages.state ELSE v.state END,
   reason = CASE WHEN messages.state = 'sent' THEN messages.reason ELSE v.reason END,
   ended_at = CASE WHEN messages.state = 'sent' THEN messages.ended_at ELSE v.ended_at END,
   begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END,
+  not_before = v.not_before,
+  expires_at = CASE WHEN v.not_before + 3600000 > messages.expires_at THEN v.not_before + 3600000 ELSE messages.expires_at END,
   provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = v.cost
 FROM v
 WHERE messages.id = v.id AND (
@@ -124,7 +129,7 @@ WHERE messages.id = v.id AND (
   OR messages.state = 'sent' AND messages.fence = v.fence AND messages.parts = 0 AND v.state IN ('sent', 'unknown'))`
 }
 
-var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT"}
+var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT"}
 
 func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
 	var rows [][]any
@@ -134,7 +139,7 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 		}
 		rows = append(rows, []any{
 			e.id, e.lease.fence, e.end.state, storable(e.end.reason), nullable(storable(e.end.providerID)),
-			e.end.parts, int64(e.end.cost), store.NullMillis(e.end.at),
+			e.end.parts, int64(e.end.cost), store.NullMillis(e.end.at), store.NullMillis(e.end.notBefore),
 		})
 		// An address that is none cannot be kept from being used, nor is it in need of that.
 		if s := e.end.suppress; s != nil && isAddress(s) {

@@ -28,43 +28,54 @@ type letter struct {
 	key                      uuid.UUID
 	ref                      Ref
 	customer, step, revision string
+	epoch, variant           string
 	channel, kind, state     string
 	attempts, tries          int
-	expires                  time.Time
+	expires, due             time.Time
+	priority                 int
 	begun                    time.Time // when the try began that is being found out about; zero for none
 	known                    bool      // the customer is still in the store
 	address                  string
 	attributes               []byte
+	entry                    []byte // what let the customer in
+	coupon                   coupon
+	bought                   buyer
 	consent, suppressed      string
 	exitedFor                string // why the customer left the scenario, if so
 	converted                bool
+	// caps, and chosenCap where the customer chose one, limit how many the customer gets.
+	caps      []Cap
+	chosenCap *Cap
 	// parts is how many parts of an SMS the rendered text takes.
 	parts int
 	// short are the links of the rendered message, which are stored when its sending begins.
 	short []content.ShortLink
 }
 
-const pageSQL = `SELECT m.id, m.customer_id, m.step, m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.begun_at,
+const pageSQL = `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at,
   c.id IS NOT NULL, c.email, c.phone, c.line_user_id, c.attributes,
   COALESCE(k.state, ''), COALESCE(s.reason, ''),
-  CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL
+  CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL, e.facts, p.code, p.pool, p.valid_until, ` + buyerColumns + `
 FROM messages m
 LEFT JOIN customers c ON c.ns = m.ns AND c.id = m.customer_id
+LEFT JOIN metrics u ON u.ns = m.ns AND u.customer_id = m.customer_id
 LEFT JOIN consents k ON k.ns = m.ns AND k.customer_id = m.customer_id AND k.channel = m.kind
 LEFT JOIN suppressions s ON s.ns = m.ns AND s.channel = m.kind
   AND s.address = CASE m.kind WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END
 LEFT JOIN enrolments e ON e.ns = m.ns AND e.scenario = m.scenario AND e.epoch = m.epoch
   AND e.customer_id = m.customer_id AND e.entry = m.entry
-WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2`
+LEFT JOIN coupons p ON p.ns = m.ns AND p.customer_id = m.customer_id AND p.scenario = m.scenario AND p.epoch = m.epoch AND p.entry = m.entry
+WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2
+  AND (m.not_before IS NULL OR m.not_before <= $4)`
 
 // page reads the next messages of a shard that have no end yet. Of those whose channel is held it
 // reads only what is too late, since nothing else can be done for them.
 func (e *Engine) page(ctx context.Context, s shard, after string, held map[string]bool) ([]letter, error) {
-	query, args := pageSQL, []any{s.shard, after, pageSize}
+	query, args := pageSQL, []any{s.shard, after, pageSize, store.Millis(e.clock.Now())}
 	if len(held) > 0 {
 		d := e.store.Dialect()
 		query += ` AND (m.expires_at < $4 OR NOT m.channel ` + d.AnyText(5) + `)`
-		args = append(args, store.Millis(e.clock.Now()), store.List(d, slices.Collect(maps.Keys(held))))
+		args = append(args, store.List(d, slices.Collect(maps.Keys(held))))
 	}
 	rows, err := e.store.Query(ctx, query+` ORDER BY m.id LIMIT $3`, args...)
 	if err != nil {
@@ -74,18 +85,20 @@ func (e *Engine) page(ctx context.Context, s shard, after string, held map[strin
 	var out []letter
 	for rows.Next() {
 		l := letter{ref: s.ref}
-		var expires int64
-		var begun sql.NullInt64
-		var email, phone, line sql.NullString
-		err := rows.Scan(&l.id, &l.customer, &l.step, &l.revision, &l.channel, &l.kind, &l.state, &l.attempts, &expires, &begun,
-			&l.known, &email, &phone, &line, &l.attributes, &l.consent, &l.suppressed, &l.exitedFor, &l.converted)
+		var expires, due int64
+		var begun, until sql.NullInt64
+		var email, phone, line, code, pool sql.NullString
+		into := append([]any{&l.id, &l.customer, &l.epoch, &l.step, &l.variant, &l.revision, &l.channel, &l.kind, &l.state, &l.attempts, &expires, &due, &l.priority, &begun,
+			&l.known, &email, &phone, &line, &l.attributes, &l.consent, &l.suppressed, &l.exitedFor, &l.converted, &l.entry, &code, &pool, &until}, l.bought.scans()...)
+		err := rows.Scan(into...)
 		if err != nil {
 			return nil, fmt.Errorf("reading a shard's messages: %w", err)
 		}
 		if l.key, err = uuid.Parse(l.id); err != nil {
 			return nil, fmt.Errorf("reading a message's key: %w", err)
 		}
-		l.expires = store.Time(expires)
+		l.coupon = coupon{code.String, pool.String, store.NullTime(until)}
+		l.expires, l.due = store.Time(expires), store.Time(due)
 		if l.state == StateSending {
 			l.begun = store.NullTime(begun)
 		}
@@ -107,5 +120,6 @@ func (l *letter) customerData() (map[string]any, error) {
 		}
 	}
 	data["id"] = l.customer
+	l.bought.add(data)
 	return data, nil
 }

@@ -15,6 +15,7 @@ import (
 type counters struct {
 	messages *prometheus.CounterVec
 	outcomes *prometheus.CounterVec
+	refusals *prometheus.CounterVec
 }
 
 var shared = func() *counters {
@@ -27,8 +28,12 @@ var shared = func() *counters {
 			Name: "kaeru_channel_outcomes_total",
 			Help: "Answers of providers to single tries, by how they were understood.",
 		}, []string{"namespace", "channel", "outcome", "reason"}),
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "kaeru_entries_refused_total",
+			Help: "Facts that a scenario listens to and that let nobody in, by why: Late, WhereFalse, NoKey.",
+		}, []string{"namespace", "scenario", "reason"}),
 	}
-	metrics.Registry.MustRegister(c.messages, c.outcomes)
+	metrics.Registry.MustRegister(c.messages, c.outcomes, c.refusals)
 	return c
 }()
 
@@ -38,6 +43,10 @@ func (c *counters) ended(l *letter, to end) {
 	if to.state != StatePlanned {
 		c.messages.WithLabelValues(l.ref.Namespace, l.ref.Name, l.channel, to.state, to.reason).Inc()
 	}
+}
+
+func (c *counters) refused(ref Ref, reason string) {
+	c.refusals.WithLabelValues(ref.Namespace, ref.Name, reason).Inc()
 }
 
 func (c *counters) outcome(l *letter, out channel.Outcome) {

@@ -28,11 +28,13 @@ type openRun struct {
 	ref                                  Ref
 	run, epoch, revision, state, segment string
 	slot                                 time.Time
+	// reason is why it was stopped, where that was read.
+	reason string
 }
 
 const openRunsSQL = `SELECT ns, scenario, run, epoch, revision, segment, state, slot_at FROM runs
-WHERE state IN ('enrolling', 'planning')
-  AND state IN ('enrolling', 'planning', 'planned', 'running') -- as the index has it
+WHERE state IN ('enrolling', 'held', 'planning')
+  AND state IN ('enrolling', 'held', 'planning', 'planned', 'running') -- as the index has it
 ORDER BY slot_at`
 
 func (e *Engine) openRuns(ctx context.Context) ([]openRun, error) {
@@ -67,8 +69,10 @@ type planning struct {
 // traveller is an enrolment that is due.
 type traveller struct {
 	customer, entry, cursor string
-	due                     time.Time
-	facts                   journey.Facts
+	due, since              time.Time
+	// gone says that the customer is not in the store, where that was read.
+	gone  bool
+	facts journey.Facts
 }
 
 // plan decides for up to planBatch customers, in one transaction: messages into the outbox, and
@@ -86,10 +90,17 @@ func (e *Engine) plan(ctx context.Context, p planning) (int, error) {
 		if err != nil || n == 0 {
 			return err
 		}
+		if b.won, err = e.verdictsOf(ctx, tx, p.ref, p.epoch); err != nil {
+			return err
+		}
 		for i := range travellers {
 			t := &travellers[i]
 			t.facts.Now = b.now
-			b.add(t, p.rev.Journey.Advance(journey.StateAt(t.cursor, t.due), t.facts))
+			d := p.rev.Journey.Advance(t.state(), t.facts)
+			b.add(t, d)
+			if err := b.act(ctx, t, d.Acts); err != nil {
+				return err
+			}
 		}
 		return b.write(ctx, tx)
 	})
@@ -97,6 +108,12 @@ func (e *Engine) plan(ctx context.Context, p planning) (int, error) {
 		return 0, fmt.Errorf("planning scenario %s/%s: %w", p.ref.Namespace, p.ref.Name, err)
 	}
 	return n, nil
+}
+
+func (t *traveller) state() journey.State {
+	s := journey.StateAt(t.cursor, t.due)
+	s.Since = t.since
+	return s
 }
 
 // begun begins a batch, or returns nil where this is not to be planned now: the run was planned or
@@ -128,25 +145,39 @@ func (e *Engine) begun(ctx context.Context, tx *store.Tx, p planning) (*batch, e
 }
 
 func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller, error) {
-	customer, join := `'{}', NULL, NULL, NULL`, ``
+	customer, join := `'{}', NULL, NULL, NULL, `+buyerNone, ``
 	if p.rev.Journey.NeedsCustomer() {
-		customer = `c.attributes, c.email, c.phone, c.line_user_id`
-		join = ` LEFT JOIN customers c ON c.ns = e.ns AND c.id = e.customer_id`
+		customer = `c.attributes, c.email, c.phone, c.line_user_id, ` + buyerColumns
+		join = ` LEFT JOIN customers c ON c.ns = e.ns AND c.id = e.customer_id LEFT JOIN metrics u ON u.ns = e.ns AND u.customer_id = e.customer_id`
+	}
+	entry := `NULL`
+	if p.rev.Journey.NeedsEntry() {
+		entry = `e.facts`
+	}
+	inside := `TRUE`
+	if p.rev.Journey.ExitsWithSegment() {
+		inside = `EXISTS (SELECT 1 FROM memberships h WHERE h.ns = e.ns AND h.segment = $7 AND h.customer_id = e.customer_id)`
 	}
 	mine := ` AND e.due_at <= $4`
 	args := []any{p.ref.Namespace, p.ref.Name, p.epoch, store.Millis(p.until), planBatch}
 	if p.run != "" {
 		// Whoever is in a run is due at its slot until they are planned.
 		mine = ` AND e.due_at = $4 AND e.run = $6`
-		args = append(args, p.run)
+	}
+	if p.run == "" {
+		mine += ` AND $6 = ''`
+	}
+	args = append(args, p.run)
+	if p.rev.Journey.ExitsWithSegment() {
+		args = append(args, p.rev.Segment())
 	}
 	lock := ``
 	if tx.Dialect() == store.Postgres {
 		lock = ` FOR UPDATE OF e SKIP LOCKED`
 	}
-	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, e.due_at, e.converted_at IS NOT NULL,
+	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, COALESCE(e.until_at, e.due_at), e.since_at, e.converted_at IS NOT NULL,
   EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at),
-  `+customer+`
+  `+inside+`, `+customer+`, `+entry+`
 FROM enrolments e`+join+`
 WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.state = 'active'`+mine+`
 ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
@@ -158,25 +189,36 @@ ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 	for rows.Next() {
 		var t traveller
 		var due int64
-		var attributes []byte
+		var attributes, let []byte
+		var since sql.NullInt64
+		var inside bool
 		var email, phone, line sql.NullString
-		if err := rows.Scan(&t.customer, &t.entry, &t.cursor, &due, &t.facts.Converted, &t.facts.Unsubscribed,
-			&attributes, &email, &phone, &line); err != nil {
+		var bought buyer
+		into := append([]any{&t.customer, &t.entry, &t.cursor, &due, &since, &t.facts.Converted, &t.facts.Unsubscribed,
+			&inside, &attributes, &email, &phone, &line}, bought.scans()...)
+		if err := rows.Scan(append(into, &let)...); err != nil {
 			return nil, fmt.Errorf("reading who is due: %w", err)
 		}
-		t.due = store.Time(due)
-		t.facts.Customer = customerFacts(t.customer, attributes, email, phone, line)
+		t.due, t.since, t.facts.OutOfSegment = store.Time(due), store.NullTime(since), !inside
+		if t.facts.Entry, err = journey.ReadEntry(let); err != nil {
+			return nil, err
+		}
+		t.gone = len(attributes) == 0
+		t.facts.Customer = customerFacts(t.customer, attributes, email, phone, line, &bought)
 		out = append(out, t)
 	}
-	if err := rows.Err(); err != nil || len(out) == 0 || !p.rev.Journey.NeedsSteps() {
+	if err := rows.Err(); err != nil || len(out) == 0 {
 		return out, err
 	}
-	return out, e.stepResults(ctx, tx, p, out)
+	if err := e.learn(ctx, tx, p, out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // customerFacts are what conditions see of a customer. One who is gone, or whose attributes are no
 // document, has none: that must not keep the others from being planned.
-func customerFacts(id string, attributes []byte, email, phone, line sql.NullString) map[string]any {
+func customerFacts(id string, attributes []byte, email, phone, line sql.NullString, bought *buyer) map[string]any {
 	var facts map[string]any
 	if len(attributes) > 0 {
 		if err := json.Unmarshal(attributes, &facts); err != nil {
@@ -192,6 +234,7 @@ func customerFacts(id string, attributes []byte, email, phone, line sql.NullStri
 		}
 	}
 	facts["id"] = id
+	bought.add(facts)
 	return facts
 }
 

@@ -69,12 +69,19 @@ func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel
 	if !ok {
 		return nil, ReasonStepGone, nil
 	}
+	if v, ok := t.variants[l.variant]; ok {
+		t = v
+	}
 	customer, err := l.customerData()
 	if err != nil {
 		return nil, ReasonRenderFailed, nil //nolint:nilerr // one customer's attributes must not stop the others
 	}
+	entry, err := journey.ReadEntry(l.entry)
+	if err != nil {
+		return nil, ReasonRenderFailed, nil //nolint:nilerr // nor may one's entry
+	}
 	data := &content.Data{
-		Customer: customer, Shop: maps.Clone(rev.shop), Location: rev.loc, Currency: rev.Bundle.Shop.Currency,
+		Customer: customer, Entry: entry, Coupon: l.coupon.data(), Shop: maps.Clone(rev.shop), Location: rev.loc, Currency: rev.Bundle.Shop.Currency,
 	}
 	m, short, err := e.compose(ctx, t, data, ch, l)
 	if err != nil {

@@ -28,11 +28,17 @@ type Revision struct {
 	loc       *time.Location
 }
 
-// template renders one step's message; one of the three is set.
+// template renders one step's message, or what it writes; one of them is set.
 type template struct {
 	email *content.Email
 	line  *content.Line
 	sms   *content.SMS
+	// update is of a step that sends nothing.
+	update *content.Attributes
+	// coupon says that it reads the customer's coupon.
+	coupon bool
+	// variants are the same with the content of each variant.
+	variants map[string]template
 }
 
 // Compile reads a bundle. What somebody has to change in the Scenario comes back as *journey.Error.
@@ -55,9 +61,27 @@ func Compile(ctx context.Context, compiler *content.Compiler, b journey.Bundle) 
 		if err != nil {
 			return nil, contentError(fmt.Sprintf("spec.steps[%d].%s", i, field), err)
 		}
+		t.coupon = t.uses("coupon")
+		for name, variant := range variantsOf(step) {
+			v, field, err := compileTemplate(ctx, compiler, variant)
+			if err != nil {
+				return nil, contentError(fmt.Sprintf("spec.steps[%d].%s.variants, %s", i, field, name), err)
+			}
+			if t.variants == nil {
+				t.variants = map[string]template{}
+			}
+			t.variants[name], t.coupon = v, t.coupon || v.uses("coupon")
+		}
+		if t.coupon && b.Spec.Coupon == nil {
+			return nil, &journey.Error{Path: fmt.Sprintf("spec.steps[%d].%s", i, field), Message: "reads coupon, and there is none: set spec.coupon to a pool"}
+		}
 		r.templates[step.Name] = t
 	}
 	return r, nil
+}
+
+func (t *template) uses(name string) bool {
+	return t.email != nil && t.email.Uses(name) || t.line != nil && t.line.Uses(name) || t.sms != nil && t.sms.Uses(name) || t.update != nil && t.update.Uses(name)
 }
 
 func compileTemplate(ctx context.Context, compiler *content.Compiler, step *crm.Step) (t template, field string, err error) {
@@ -78,6 +102,13 @@ func compileTemplate(ctx context.Context, compiler *content.Compiler, step *crm.
 	case step.SMS != nil:
 		t.sms, err = compiler.CompileSMS(step.SMS.Text)
 		return t, "sms", err
+	case step.Update != nil:
+		attributes := map[string]string{}
+		for name, value := range step.Update.Attributes {
+			attributes[name] = string(value)
+		}
+		t.update, err = compiler.CompileAttributes(attributes)
+		return t, "update", err
 	}
 	return t, "", nil
 }
@@ -112,6 +143,14 @@ func shopData(shop journey.Shop) (map[string]any, error) {
 
 // ShardSize is how many messages a shard of a run holds.
 func (r *Revision) ShardSize() int64 { return int64(r.Bundle.Spec.Dispatch.ShardSizeOrDefault()) }
+
+// Segment is the audience; empty where there is none.
+func (r *Revision) Segment() string {
+	if r.Bundle.Spec.SegmentRef == nil {
+		return ""
+	}
+	return string(r.Bundle.Spec.SegmentRef.Name)
+}
 
 // Parallelism is how many shards of a run are worked off at once.
 func (r *Revision) Parallelism() int { return int(r.Bundle.Spec.Dispatch.ParallelismOrDefault()) }

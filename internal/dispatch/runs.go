@@ -24,17 +24,19 @@ const (
 
 // Run is one run of a schedule.
 type Run struct {
-	Name      string
-	Slot      time.Time
-	State     string
+	Name  string
+	Slot  time.Time
+	State string
+	// Reason is why it is held, or was stopped.
+	Reason    string
 	Shards    int
 	Completed time.Time
 }
 
 // Runs gives the runs of a Scenario that are under way, and the latest one, by slot.
 func (e *Engine) Runs(ctx context.Context, ref Ref) ([]Run, error) {
-	rows, err := e.store.Query(ctx, `SELECT run, slot_at, state, shards, completed_at FROM runs
-WHERE ns = $1 AND scenario = $2 AND (state IN ('enrolling', 'planning', 'planned', 'running')
+	rows, err := e.store.Query(ctx, `SELECT run, slot_at, state, reason, shards, completed_at FROM runs
+WHERE ns = $1 AND scenario = $2 AND (state IN ('enrolling', 'held', 'planning', 'planned', 'running')
   OR slot_at = (SELECT MAX(slot_at) FROM runs WHERE ns = $1 AND scenario = $2))
 ORDER BY slot_at`, ref.Namespace, ref.Name)
 	if err != nil {
@@ -46,7 +48,7 @@ ORDER BY slot_at`, ref.Namespace, ref.Name)
 		var r Run
 		var slot int64
 		var completed sql.NullInt64
-		if err := rows.Scan(&r.Name, &slot, &r.State, &r.Shards, &completed); err != nil {
+		if err := rows.Scan(&r.Name, &slot, &r.State, &r.Reason, &r.Shards, &completed); err != nil {
 			return nil, fmt.Errorf("reading the runs of scenario %s/%s: %w", ref.Namespace, ref.Name, err)
 		}
 		r.Slot, r.Completed = store.Time(slot), store.NullTime(completed)
@@ -114,7 +116,7 @@ func (e *Engine) ChannelsOf(ref Ref) []Ref {
 }
 
 const completeSQL = `SELECT ns, scenario, run FROM runs WHERE state = 'running'
-  AND state IN ('enrolling', 'planning', 'planned', 'running') -- as the index has it
+  AND state IN ('enrolling', 'held', 'planning', 'planned', 'running') -- as the index has it
   AND NOT EXISTS (
   SELECT 1 FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.state IN ('held', 'open'))`
 

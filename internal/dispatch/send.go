@@ -50,6 +50,11 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 	if l.state == StatePlanned && ch.Mode == ModeAllowList && !ch.AllowList[l.customer] {
 		return later{}, e.end(ctx, s, l, end{state: StateSkipped, reason: ReasonNotOnAllowList})
 	}
+	if l.state == StatePlanned {
+		if next, done, err := e.restrain(ctx, s, l, ch); done || err != nil {
+			return next, err
+		}
+	}
 	m, reason, err := e.render(ctx, ch, l)
 	if err != nil {
 		return later{}, err
@@ -95,8 +100,8 @@ func (e *Engine) record(ctx context.Context, s shard, l *letter) (later, error) 
 		return e.giveUp(ctx, s, l, channel.ReasonOutcomeLost)
 	}
 	err := e.ledger.Begin(ctx, s.lease, l, false)
-	if errors.Is(err, errNotOurs) {
-		return later{at: time.Now().Add(e.firstBackoff)}, nil
+	if next, handled, err := e.refused(ctx, s, l, err); handled {
+		return next, err
 	}
 	if err != nil {
 		return later{}, err
@@ -120,9 +125,8 @@ func (e *Engine) deliver(ctx context.Context, s shard, l *letter, ch *Channel, m
 			return refused
 		})
 	}
-	if errors.Is(refused, errNotOurs) {
-		// Cancelled, not consented to any more, or another's: the next pass reads why.
-		return later{at: time.Now().Add(e.firstBackoff)}, nil
+	if next, handled, err := e.refused(ctx, s, l, refused); handled {
+		return next, err
 	}
 	if refused != nil {
 		return later{}, refused

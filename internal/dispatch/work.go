@@ -30,6 +30,8 @@ type later struct {
 	tries int
 	// held says that its channel cannot be sent through now.
 	held bool
+	// behind says that others go first: nothing here brings it on.
+	behind bool
 }
 
 // work sends what is left of a shard. It ends when the shard is done, when all that is left has to
@@ -54,6 +56,11 @@ func (e *Engine) work(ctx context.Context, s shard) error {
 		}
 		if len(waiting) == 0 {
 			done, err := e.finish(held, s)
+			if err == nil && !done {
+				if quiet, err := e.inQuietHours(held, s); err != nil || quiet {
+					return errors.Join(err, e.holdBack(ctx, s, time.Time{}))
+				}
+			}
 			if err != nil || !done {
 				// A message came back between the last page and now: another pass will find it.
 				err = errors.Join(err, e.release(ctx, s, time.Now()))
@@ -66,7 +73,7 @@ func (e *Engine) work(ctx context.Context, s shard) error {
 			// the others.
 			return e.holdBack(ctx, s, next)
 		}
-		if time.Until(next) > patience {
+		if time.Until(next) > patience || allBehind(waiting) {
 			return e.release(ctx, s, next)
 		}
 		select {
@@ -119,6 +126,9 @@ func (e *Engine) pass(ctx context.Context, s shard, before map[string]later) (ma
 			return waiting, err
 		}
 		after = letters[len(letters)-1].id
+		if err := e.prefer(ctx, letters); err != nil {
+			return waiting, err
+		}
 		results := make([]later, len(letters))
 		group, each := errgroup.WithContext(ctx)
 		group.SetLimit(sendsPerShard)
@@ -155,6 +165,16 @@ func (e *Engine) pass(ctx context.Context, s shard, before map[string]later) (ma
 		}
 		e.notify(s.ref)
 	}
+}
+
+// allBehind tells whether all that is left waits for others.
+func allBehind(waiting map[string]later) bool {
+	for _, l := range waiting {
+		if !l.behind {
+			return false
+		}
+	}
+	return true
 }
 
 // earliest is the first moment at which a message can be tried again, zero if there is none, and

@@ -13,23 +13,40 @@ type State struct {
 	// Step is the next step, by name. With Arriving it comes next, and its wait begins at Due.
 	Step     string
 	Arriving bool
-	// Due is when something is to be decided again.
+	// Listening waits for the step's event until Due.
+	Listening bool
+	// Due is when the wait ends.
 	Due time.Time
+	// Since is when Listening began; else zero.
+	Since time.Time
 }
 
-// arriving marks in the database that a step's wait is still to begin.
-const arriving = ">"
+// arriving marks in the database that a step's wait is still to begin, and listening that it waits
+// for an event.
+const (
+	arriving  = ">"
+	listening = "?"
+)
 
 // Cursor is how a State's step is kept in the database.
 func (s State) Cursor() string {
-	if s.Arriving {
+	switch {
+	case s.Arriving:
 		return arriving + s.Step
+	case s.Listening:
+		return ListeningAt(s.Step)
 	}
 	return s.Step
 }
 
+// ListeningAt is the cursor of who waits for the event of a step.
+func ListeningAt(step string) string { return listening + step }
+
 // StateAt reads what Cursor wrote.
 func StateAt(cursor string, due time.Time) State {
+	if name, ok := strings.CutPrefix(cursor, listening); ok {
+		return State{Step: name, Listening: true, Due: due}
+	}
 	name, isArriving := strings.CutPrefix(cursor, arriving)
 	return State{Step: name, Arriving: isArriving, Due: due}
 }
@@ -55,6 +72,11 @@ const (
 	ReasonUnsubscribed   = "Unsubscribed"
 	ReasonExitStep       = "ExitStep"
 	ReasonConditionFalse = "ConditionFalse"
+	ReasonSegmentExit    = "SegmentExit"
+	// ReasonNoDate is of a step that waits for a date that the customer has not got, and ReasonDatePassed
+	// of one whose moment was over when the customer came to it.
+	ReasonNoDate     = "NoDate"
+	ReasonDatePassed = "DatePassed"
 )
 
 // Planned is a message that is to go out now, or, with Skip, one that was due and does not.
@@ -67,8 +89,10 @@ type Planned struct {
 // Decision is what happens next.
 type Decision struct {
 	Messages []Planned
-	End      End
-	Reason   string
+	// Acts are the steps that are done now, and send nothing.
+	Acts   []*Step
+	End    End
+	Reason string
 	// State to go on from, with End Underway.
 	State State
 }
@@ -87,32 +111,87 @@ func (j *Journey) Advance(s State, f Facts) Decision {
 		d.End, d.Reason = Exited, reason
 		return d
 	}
-	due, isArriving := s.Due, s.Arriving
 	for passed := false; at < len(j.Steps); at++ {
 		step := &j.Steps[at]
-		if isArriving {
-			due = step.next(due, f.Now, passed, j.loc)
-		}
-		if due.After(f.Now) {
-			d.State = State{Step: step.Name, Due: due}
+		next, skip := j.waited(step, s, f, passed)
+		if skip == ReasonNoDate && passed {
+			// What was decided just now may bring it, as a coupon does: the next look will tell.
+			d.State = State{Step: step.Name, Arriving: true, Due: s.Due}
 			return d
 		}
-		holds := step.cond == nil || step.cond.holds(f)
+		if next.Listening || next.Due.After(f.Now) {
+			d.State = next
+			return d
+		}
+		if skip == "" && step.cond != nil && !step.cond.holds(f) {
+			skip = ReasonConditionFalse
+		}
 		switch {
-		case step.Kind == KindExit && holds:
+		case step.Kind == KindExit && skip == "":
 			d.End, d.Reason = Exited, ReasonExitStep
 			return d
-		case step.Kind == KindExit:
-			// an exit that is not taken leaves no trace
-		case holds:
-			d.Messages = append(d.Messages, Planned{Step: step, Due: due})
+		case (step.Kind == KindUpdate || step.Kind == KindEnter) && skip == "":
+			d.Acts = append(d.Acts, step)
+		case step.Channel == "":
+			// what sends nothing, and is not done, leaves no trace
 		default:
-			d.Messages = append(d.Messages, Planned{Step: step, Due: due, Skip: ReasonConditionFalse})
+			d.Messages = append(d.Messages, Planned{Step: step, Due: next.Due, Skip: skip})
 		}
-		isArriving, passed = true, true
+		s, passed = State{Arriving: true, Due: next.Due}, true
+		// What happened did so during another wait.
+		f.Happened = time.Time{}
 	}
 	d.End = Completed
 	return d
+}
+
+// waited is the state of somebody at a step, whose wait is over where it is due and not listening. The
+// step is left out where there is a reason to skip it.
+func (j *Journey) waited(step *Step, s State, f Facts, passed bool) (next State, skip string) {
+	w := &step.wait
+	next = State{Step: step.Name, Due: s.Due}
+	if w.until != nil {
+		return j.untilDate(step, s, f)
+	}
+	switch {
+	case s.Arriving && w.event != "":
+		// From now on: what a customer did before the message was sent is no answer to it.
+		return State{Step: step.Name, Listening: true, Due: f.Now.Add(w.timeout), Since: f.Now}, ""
+	case s.Arriving:
+		next.Due = step.next(s.Due, f.Now, passed, j.loc)
+	case s.Listening && w.event != "":
+		switch {
+		case !f.Happened.IsZero() && !f.Happened.Before(s.Since):
+			next.Due = w.settle(f.Happened, j.loc)
+		case s.Due.After(f.Now):
+			return s, ""
+		default:
+			next.Due = w.settle(s.Due, j.loc)
+		}
+	}
+	return next, ""
+}
+
+// untilDate reads the date anew each time: a delivery may have moved. The one that let the customer in
+// stays what it was then.
+func (j *Journey) untilDate(step *Step, s State, f Facts) (next State, skip string) {
+	next = State{Step: step.Name, Due: s.Due}
+	date, known := f.Dates[*step.wait.until]
+	if day, ok := f.Entry[EntryDate].(string); ok && *step.wait.until == j.occasion {
+		if at, err := time.ParseInLocation(time.DateOnly, day, j.loc); err == nil {
+			date, known = at, true
+		}
+	}
+	if !known {
+		next.Due = f.Now
+		return next, ReasonNoDate
+	}
+	due := step.wait.on(date, j.loc)
+	if s.Arriving && due.Before(s.Due) {
+		return next, ReasonDatePassed
+	}
+	next.Due = due
+	return next, ""
 }
 
 // next is when the step happens. Waits count from the moment the step before was due, so that a
@@ -120,9 +199,10 @@ func (j *Journey) Advance(s State, f Facts) Decision {
 // than half of the wait would be left, the wait counts from now: after an outage a journey does not
 // catch up by sending everything at once.
 func (s *Step) next(due, now time.Time, passed bool, loc *time.Location) time.Time {
-	next := s.due(due, loc)
-	if passed && next.Sub(now) < s.waitFor/2 {
-		return s.due(now, loc)
+	w := &s.wait
+	next := w.settle(due.Add(w.length), loc)
+	if passed && next.Sub(now) < w.length/2 {
+		return w.settle(now.Add(w.length), loc)
 	}
 	return next
 }
@@ -133,6 +213,8 @@ func (j *Journey) exit(f Facts) string {
 		return ReasonUnsubscribed
 	case j.exitOnGoal && f.Converted:
 		return ReasonGoal
+	case j.exitOnSegment && f.OutOfSegment:
+		return ReasonSegmentExit
 	}
 	return ""
 }
@@ -154,7 +236,7 @@ func Resume(before, after *Journey) map[string]string {
 				break
 			}
 		}
-		moved[name], moved[arriving+name] = next, next
+		moved[name], moved[arriving+name], moved[listening+name] = next, next, next
 	}
 	return moved
 }

@@ -173,13 +173,13 @@ func TestResume(t *testing.T) {
 		want  map[string]string
 	}{
 		"nothing is gone":   {`[{"name": "d", ` + mail + `}, {"name": "c", ` + mail + `}, {"name": "b", ` + mail + `}, {"name": "a", ` + mail + `}, {"name": "e", ` + mail + `}]`, map[string]string{}},
-		"one in the middle": {`[{"name": "a", ` + mail + `}, {"name": "c", ` + mail + `}, {"name": "d", ` + mail + `}]`, map[string]string{"b": ">c", ">b": ">c"}},
+		"one in the middle": {`[{"name": "a", ` + mail + `}, {"name": "c", ` + mail + `}, {"name": "d", ` + mail + `}]`, map[string]string{"b": ">c", ">b": ">c", "?b": ">c"}},
 		"two, and a new one": {`[{"name": "a", ` + mail + `}, {"name": "x", ` + mail + `}, {"name": "d", ` + mail + `}]`, map[string]string{
-			"b": ">d", ">b": ">d", "c": ">d", ">c": ">d",
+			"b": ">d", ">b": ">d", "?b": ">d", "c": ">d", ">c": ">d", "?c": ">d",
 		}},
-		"the last": {`[{"name": "a", ` + mail + `}, {"name": "b", ` + mail + `}, {"name": "c", ` + mail + `}]`, map[string]string{"d": "", ">d": ""}},
+		"the last": {`[{"name": "a", ` + mail + `}, {"name": "b", ` + mail + `}, {"name": "c", ` + mail + `}]`, map[string]string{"d": "", ">d": "", "?d": ""}},
 		"all": {`[{"name": "x", ` + mail + `}]`, map[string]string{
-			"a": "", ">a": "", "b": "", ">b": "", "c": "", ">c": "", "d": "", ">d": "",
+			"a": "", ">a": "", "?a": "", "b": "", ">b": "", "?b": "", "c": "", ">c": "", "?c": "", "d": "", ">d": "", "?d": "",
 		}},
 	}
 	for name, tt := range tests {

@@ -38,7 +38,7 @@ func newEnv() (*cel.Env, error) {
 type condition struct {
 	program cel.Program
 	// reads tells which facts it needs, so that others need not be loaded.
-	readsCustomer, readsSteps bool
+	readsCustomer, readsEntry, readsCoupon, readsSteps bool
 	// steps are those it names.
 	steps []string
 }
@@ -78,6 +78,8 @@ func (c *condition) check(compiled *cel.Ast, kinds map[string]Kind) error {
 	ast.PreOrderVisit(native.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		if e.Kind() == ast.IdentKind {
 			c.readsCustomer = c.readsCustomer || e.AsIdent() == "customer"
+			c.readsEntry = c.readsEntry || e.AsIdent() == "entry"
+			c.readsCoupon = c.readsCoupon || e.AsIdent() == "coupon"
 			c.readsSteps = c.readsSteps || e.AsIdent() == "steps"
 		}
 		if name, ok := stepName(e); ok {

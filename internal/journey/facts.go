@@ -41,10 +41,18 @@ type Facts struct {
 	Customer map[string]any
 	// Entry is the event or date that let the customer in.
 	Entry map[string]any
+	// Coupon is the one that the entry was given: code, pool and expires_at.
+	Coupon map[string]any
 	// Steps are the steps that had a message so far, by name.
 	Steps map[string]StepResult
 	// Converted says that the goal was reached.
 	Converted bool
+	// OutOfSegment says that the customer is not in the scenario's segment.
+	OutOfSegment bool
+	// Dates are those in the customer's life that waits end by, where there are any.
+	Dates map[DateKey]time.Time
+	// Happened is when the event that the customer waits for happened; zero where it has not.
+	Happened time.Time
 	// Unsubscribed says that the customer withdrew a consent after entering.
 	Unsubscribed bool
 }
@@ -62,7 +70,7 @@ func (f Facts) activation(named []string) map[string]any {
 	return map[string]any{
 		"customer": orEmpty(f.Customer),
 		"entry":    orEmpty(f.Entry),
-		"coupon":   map[string]any{},
+		"coupon":   orEmpty(f.Coupon),
 		"goal":     map[string]any{"reached": f.Converted},
 		"steps":    steps,
 		"now":      f.Now,

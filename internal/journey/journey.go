@@ -5,11 +5,11 @@ package journey
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
-	"github.com/kaeru-dev/kaeru/internal/schedule"
 )
 
 // Kind is what a step does.
@@ -21,6 +21,9 @@ const (
 	KindLine  Kind = "line"
 	KindSMS   Kind = "sms"
 	KindExit  Kind = "exit"
+	// KindUpdate and KindEnter are done in the transaction that decides them.
+	KindUpdate Kind = "update"
+	KindEnter  Kind = "enter"
 )
 
 // Step is one compiled step.
@@ -28,19 +31,32 @@ type Step struct {
 	Name    string
 	Kind    Kind
 	Channel string
+	// Enters is the scenario that the step enters.
+	Enters string
 
-	waitFor time.Duration
-	waitAt  *schedule.TimeOfDay
-	cond    *condition
+	// Experiment tries variants of its content; nil where there is one content.
+	Experiment *Experiment
+
+	wait wait
+	cond *condition
 }
 
 // Journey is a compiled Scenario.
 type Journey struct {
 	Steps []Step
+	// Door decides who enters.
+	Door *Door
+	// Calendar is whose day it is, where dates let in; else nil.
+	Calendar *Calendar
+	// News is of what news let in, where products' do; else nil.
+	News *News
 
-	loc        *time.Location
-	exitOnGoal bool
-	byName     map[string]int
+	loc           *time.Location
+	exitOnGoal    bool
+	exitOnSegment bool
+	// occasion is the date that lets in, if one does.
+	occasion DateKey
+	byName   map[string]int
 }
 
 // Compile reads a bundle. What somebody has to change comes back as *Error.
@@ -54,9 +70,25 @@ func Compile(b Bundle) (*Journey, error) {
 		return nil, fmt.Errorf("preparing CEL: %w", err)
 	}
 	j := &Journey{loc: loc, byName: map[string]int{}}
+	if j.Door, err = compileDoor(&b.Spec); err != nil {
+		return nil, err
+	}
+	if t := b.Spec.Trigger.Date; t != nil {
+		j.occasion = DateKey{t.Of, t.Attribute}
+		if j.Calendar, err = compileCalendar(t, b.Shop); err != nil {
+			return nil, err
+		}
+	}
+	if t := b.Spec.Trigger.ProductEvent; t != nil {
+		if j.News, err = compileNews(t, b.Shop); err != nil {
+			return nil, err
+		}
+	}
 	for _, reason := range b.Spec.ExitOn {
 		j.exitOnGoal = j.exitOnGoal || reason == crm.ExitGoal
+		j.exitOnSegment = j.exitOnSegment || reason == crm.ExitSegment
 	}
+	expiry := DateKey{Of: crm.DateCouponExpiry}
 	kinds := map[string]Kind{}
 	for i := range b.Spec.Steps {
 		path := "spec.steps[" + strconv.Itoa(i) + "]"
@@ -68,6 +100,12 @@ func Compile(b Bundle) (*Journey, error) {
 			if s.cond, err = compileCondition(env, text, kinds); err != nil {
 				return nil, &Error{Path: path + ".if", Message: err.Error()}
 			}
+			if s.cond.readsCoupon && b.Spec.Coupon == nil {
+				return nil, &Error{Path: path + ".if", Message: "reads coupon, and there is none: set spec.coupon to a pool"}
+			}
+		}
+		if u := s.wait.until; u != nil && *u == expiry && b.Spec.Coupon == nil {
+			return nil, &Error{Path: path + ".wait.until", Message: "waits for a coupon to expire, and there is none: set spec.coupon to a pool"}
 		}
 		kinds[s.Name] = s.Kind
 		j.byName[s.Name] = i
@@ -87,31 +125,52 @@ func compileStep(spec *crm.Step, path string) (Step, error) {
 		s.Kind, s.Channel = KindSMS, string(spec.SMS.Channel)
 	case spec.Exit != nil:
 		s.Kind = KindExit
+	case spec.Update != nil:
+		s.Kind = KindUpdate
+		for name := range spec.Update.Attributes {
+			if slices.Contains(ownColumns, name) {
+				return Step{}, &Error{Path: path + ".update.attributes", Message: name + " is no attribute that a step may write"}
+			}
+		}
+	case spec.Enter != nil:
+		s.Kind, s.Enters = KindEnter, string(spec.Enter.Scenario)
 	default:
 		return Step{}, &Error{Path: path, Message: "this kind of step is not built yet"}
 	}
-	if spec.Wait == nil {
-		return s, nil
+	s.Experiment = experimentOf(spec)
+	err := checkVariants(s.Experiment, path+"."+string(s.Kind))
+	if err == nil {
+		s.wait, err = compileWait(spec.Wait, path+".wait")
 	}
-	s.waitFor = spec.Wait.For.Duration()
-	if spec.Wait.At != "" {
-		at, err := schedule.ParseTimeOfDay(string(spec.Wait.At))
-		if err != nil {
-			return Step{}, &Error{Path: path + ".wait.at", Message: err.Error()}
-		}
-		s.waitAt = &at
-	}
-	return s, nil
+	return s, err
 }
+
+// ownColumns are what is known of a customer that is no attribute.
+var ownColumns = []string{"id", "email", "phone", "line_user_id"}
 
 // NeedsSteps says whether a condition asks what became of earlier steps.
 func (j *Journey) NeedsSteps() bool {
 	return j.any(func(c *condition) bool { return c.readsSteps })
 }
 
+// NeedsEntry says whether a condition reads what let the customer in.
+func (j *Journey) NeedsEntry() bool {
+	return j.acts() || j.occasion != (DateKey{}) || j.any(func(c *condition) bool { return c.readsEntry })
+}
+
+// NeedsCoupon says whether a condition, or what a step writes, reads the customer's coupon.
+func (j *Journey) NeedsCoupon() bool {
+	return j.acts() || j.any(func(c *condition) bool { return c.readsCoupon })
+}
+
 // NeedsCustomer says whether a condition reads the customer's attributes.
 func (j *Journey) NeedsCustomer() bool {
-	return j.any(func(c *condition) bool { return c.readsCustomer })
+	return j.acts() || j.any(func(c *condition) bool { return c.readsCustomer })
+}
+
+// acts tells whether a step does something that is made of what is known of the customer.
+func (j *Journey) acts() bool {
+	return slices.ContainsFunc(j.Steps, func(s Step) bool { return s.Kind == KindUpdate || s.Kind == KindEnter })
 }
 
 func (j *Journey) any(reads func(*condition) bool) bool {
@@ -123,6 +182,25 @@ func (j *Journey) any(reads func(*condition) bool) bool {
 	return false
 }
 
+// Decides tells whether a variant may win.
+func (j *Journey) Decides() bool {
+	return slices.ContainsFunc(j.Steps, func(s Step) bool { return s.Experiment != nil && s.Experiment.Winner != nil })
+}
+
+// First are the steps that are due at once for who enters, and send something.
+func (j *Journey) First() (out []*Step) {
+	for i := range j.Steps {
+		s := &j.Steps[i]
+		if w := &s.wait; i > 0 && (w.length > 0 || w.until != nil || w.event != "" || w.at != nil || len(w.weekdays) > 0) {
+			break
+		}
+		if s.Channel != "" {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
 // Step finds a step by its name.
 func (j *Journey) Step(name string) (*Step, bool) {
 	i, ok := j.byName[name]
@@ -132,14 +210,8 @@ func (j *Journey) Step(name string) (*Step, bool) {
 	return &j.Steps[i], true
 }
 
-// due is when s happens for who arrives at it at from.
-func (s *Step) due(from time.Time, loc *time.Location) time.Time {
-	at := from.Add(s.waitFor)
-	if s.waitAt != nil {
-		at = schedule.NextTimeOfDay(at, *s.waitAt, loc)
-	}
-	return at
-}
-
 // ExitsOnGoal says whether who reached the goal leaves.
 func (j *Journey) ExitsOnGoal() bool { return j.exitOnGoal }
+
+// ExitsWithSegment says whether who is not in the segment any more leaves.
+func (j *Journey) ExitsWithSegment() bool { return j.exitOnSegment }

@@ -174,8 +174,8 @@ spec:
 			mended: fmt.Sprintf(segment, "about", "{orders: {atLeast: 1}}"),
 		},
 		"what is not built yet": {
-			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "name: broken}\nspec:", "name: later}\nspec:\n  priority: 60"),
-			resource: "scenario/later", reason: "Unsupported", sentence: "spec.priority is not supported",
+			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "name: broken}\nspec:", "name: later}\nspec:\n  goal: {event: Signed Up, within: 7d}"),
+			resource: "scenario/later", reason: "Unsupported", sentence: "spec.goal.event is not supported",
 			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "broken", "later"),
 		},
 		"an expression that cannot be compiled": {

@@ -139,16 +139,16 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 	goals := &report.Goals{Store: st, Machine: clock.Real()}
 	engine := dispatch.NewEngine(dispatch.Options{
 		Store: st, Clock: c.Clock, Compiler: compiler, Signer: signer, OneClick: oneClick(c.PublicURL), Channels: channels, Log: c.Log.WithName("dispatch"),
-		Attribute: func(ctx context.Context, a dispatch.Armed) error {
+		Attribute: func(ctx context.Context, a dispatch.Armed) (int64, error) {
 			goal := a.Compiled.Bundle.Spec.Goal
 			if goal == nil {
-				return nil
+				return 0, nil
 			}
 			changed, err := goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.Goal{Within: goal.Within.Duration()})
 			if changed > 0 {
 				scenarios.Nudge(a.Ref)
 			}
-			return err
+			return changed, err
 		},
 	})
 	engine.OnProgress(func(ref dispatch.Ref) {

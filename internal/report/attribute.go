@@ -92,9 +92,12 @@ func (a *attribution) run(ctx context.Context) error {
 }
 
 // convertQuery writes only what differs, so that work done twice leaves no new row versions.
+// Who waits is looked at, in case the goal ends their way.
 const convertQuery = `
 UPDATE enrolments AS e
-   SET converted_at = w.placed_at, order_id = w.order_id, revenue = w.total
+   SET converted_at = w.placed_at, order_id = w.order_id, revenue = w.total,
+       until_at = CASE WHEN w.placed_at < e.due_at AND ` + waits + ` THEN COALESCE(e.until_at, e.due_at) ELSE e.until_at END,
+       due_at = CASE WHEN w.placed_at < e.due_at AND ` + waits + ` THEN w.placed_at ELSE e.due_at END
   FROM (SELECT x.customer_id, x.entry, o.placed_at, o.id AS order_id, o.total
           FROM enrolments AS x
           LEFT JOIN orders AS o ON o.ns = x.ns AND o.id = (
@@ -106,6 +109,8 @@ UPDATE enrolments AS e
  WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.customer_id = w.customer_id AND e.entry = w.entry
    AND (e.converted_at IS DISTINCT FROM w.placed_at OR e.order_id IS DISTINCT FROM w.order_id
         OR e.revenue IS DISTINCT FROM w.total)`
+
+const waits = "e.state = 'active' AND SUBSTR(e.step, 1, 1) <> '>'" // store.Waits
 
 // creditQuery follows convertQuery. Two messages sent in the same millisecond are told apart by their
 // ids, so that both stores, and every repetition, credit the same one.

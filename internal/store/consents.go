@@ -79,6 +79,11 @@ func (s *Store) SetConsent(ctx context.Context, ns, customer, channel, state, so
 		if err != nil {
 			return err
 		}
+		if state == ConsentWithdrawn {
+			if err := tx.Wake(ctx, ns, "", []string{customer}, at); err != nil {
+				return err
+			}
+		}
 		return tx.updateReachOf(ctx, ns, []string{customer})
 	})
 	if err != nil {

@@ -50,6 +50,15 @@ func (t *Tx) UpsertCustomers(ctx context.Context, ns string, customers []Custome
 	if err := t.writeConsents(ctx, ns, consents); err != nil {
 		return Counts{}, err
 	}
+	var withdrawn []string
+	for _, row := range slices.Concat(consents.added, consents.changed) {
+		if row.state == ConsentWithdrawn {
+			withdrawn = append(withdrawn, row.customer)
+		}
+	}
+	if err := t.Wake(ctx, ns, "", withdrawn, now); err != nil {
+		return Counts{}, err
+	}
 	m.counts.consentsChanged(m, consents)
 	return m.counts, t.touchCustomers(ctx, ns, m, consents)
 }

@@ -30,6 +30,14 @@ func (d Dialect) JSONText(col string, param int) string {
 	return fmt.Sprintf("(CASE json_type(%[1]s, $%[2]d) WHEN 'text' THEN %[1]s ->> $%[2]d WHEN 'null' THEN NULL ELSE %[1]s -> $%[2]d END)", col, param)
 }
 
+// ProductOf is the product that an event is about, as the index of events by product has it.
+func (d Dialect) ProductOf() string {
+	if d == Postgres {
+		return "(properties ->> 'product_id')"
+	}
+	return "(json_extract(properties, '$.product_id'))"
+}
+
 // JSONNumber is the same member as a number, be it written 5 or "5", and NULL where it is none. Compare it with a
 // float64 argument.
 func (d Dialect) JSONNumber(col string, param int) string {

@@ -51,7 +51,26 @@ func (t *Tx) UpsertEvents(ctx context.Context, ns string, events []Event, now ti
 	if err != nil {
 		return Counts{}, err
 	}
+	if err := t.arriveEvents(ctx, ns, m.added, now); err != nil {
+		return Counts{}, err
+	}
 	return m.counts, t.updateFavourites(ctx, ns, wishers(slices.Concat(m.added, m.changed), stored))
+}
+
+// arriveEvents puts events before the scenarios that let in who does that.
+func (t *Tx) arriveEvents(ctx context.Context, ns string, events []Event, now time.Time) error {
+	if len(events) == 0 {
+		return nil
+	}
+	listeners, err := t.listeners(ctx, ns, ListenEvent)
+	if err != nil || len(listeners) == 0 {
+		return err
+	}
+	arrivals := make([]Arrival, len(events))
+	for i, e := range events {
+		arrivals[i] = Arrival{Name: e.Name, Ref: e.ID, Customer: e.CustomerID, At: e.OccurredAt, Facts: e.Properties}
+	}
+	return t.arrive(ctx, ns, ListenEvent, listeners, arrivals, now)
 }
 
 // wishers are the customers whose wish lists events are about, and were about as they are stored.

@@ -57,9 +57,11 @@ func (s *Store) Migrate(ctx context.Context) error {
 
 // migrations is the embedded files with their ${WORDS} replaced.
 func (d Dialect) migrations() (fs.FS, error) {
-	words := strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${UUID}", "UUID", "${CLUSTERED}", "")
+	words := strings.NewReplacer("${ID}", `TEXT COLLATE "C"`, "${JSON}", "JSONB", "${UUID}", "UUID", "${CLUSTERED}", "",
+		"${PRODUCT}", Postgres.ProductOf())
 	if d == SQLite {
-		words = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${UUID}", "TEXT", "${CLUSTERED}", " WITHOUT ROWID")
+		words = strings.NewReplacer("${ID}", "TEXT", "${JSON}", "TEXT", "${UUID}", "TEXT", "${CLUSTERED}", " WITHOUT ROWID",
+			"${PRODUCT}", SQLite.ProductOf())
 	}
 	const dir = "migrations"
 	entries, err := migrations.ReadDir(dir)

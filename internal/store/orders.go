@@ -6,6 +6,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -44,7 +45,58 @@ func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now ti
 	if err := t.updateMetrics(ctx, ns, m, stored); err != nil {
 		return Counts{}, err
 	}
+	if err := t.arriveOrders(ctx, ns, m, stored, now); err != nil {
+		return Counts{}, err
+	}
 	return m.counts, t.updateReplenishments(ctx, ns, m, stored, now)
+}
+
+// arriveOrders puts orders that count, and did not before, before the scenarios that let in who orders.
+func (t *Tx) arriveOrders(ctx context.Context, ns string, m merged[orderRow], stored map[string]orderRow, now time.Time) error {
+	listeners, err := t.listeners(ctx, ns, ListenOrder)
+	if err != nil || len(listeners) == 0 {
+		return err
+	}
+	var arrivals []Arrival
+	for _, o := range slices.Concat(m.added, m.changed) {
+		if old, known := stored[o.id]; !o.counted() || known && old.counted() {
+			continue
+		}
+		facts, err := o.facts()
+		if err != nil {
+			return err
+		}
+		arrivals = append(arrivals, Arrival{Ref: o.id, Customer: o.customer, At: Time(o.placedAt), Facts: facts})
+	}
+	return t.arrive(ctx, ns, ListenOrder, listeners, arrivals, now)
+}
+
+// facts are an order as the tracking protocol's Order Completed says it.
+func (r *orderRow) facts() (json.RawMessage, error) {
+	products := make([]map[string]any, len(r.items))
+	for i := range r.items {
+		item := &r.items[i]
+		products[i] = map[string]any{"quantity": item.Quantity}
+		for name, value := range map[string]Field[string]{"product_id": item.ProductID, "name": item.Name, "category": item.Category} {
+			if v, ok := value.Get(); ok {
+				products[i][name] = v
+			}
+		}
+		if price, ok := item.Price.Get(); ok {
+			products[i]["price"] = json.Number(price.String())
+		}
+	}
+	facts := map[string]any{"order_id": r.id, "total": json.Number(money.Amount(r.total).String()), "products": products}
+	for name, value := range map[string]Field[string]{"currency": r.currency, "status": r.status, "source": r.source} {
+		if v, ok := value.Get(); ok && v != "" {
+			facts[name] = v
+		}
+	}
+	text, err := json.Marshal(facts)
+	if err != nil {
+		return nil, fmt.Errorf("write order %s: %w", r.id, err)
+	}
+	return text, nil
 }
 
 // updateMetrics brings metrics up to date with a batch of orders. To a customer's metrics orders can be

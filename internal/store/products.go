@@ -43,6 +43,9 @@ func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, 
 	if err := t.touchFavouring(ctx, ns, m, stored); err != nil {
 		return Counts{}, err
 	}
+	if err := t.announce(ctx, ns, m.changed, stored, now); err != nil {
+		return Counts{}, err
+	}
 	return m.counts, write(ctx, t, "products", productColumns, 2, m, func(p Product, row []any) []any {
 		return append(row, ns, p.ID, p.Name.column(), p.Category.column(), priceColumn(p.Price), p.Stock.column(), p.URL.column(), p.ImageURL.column(), Millis(now))
 	})

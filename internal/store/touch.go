@@ -99,6 +99,9 @@ var touchedColumns = []string{"ns", "seq", "customer_id", "kinds", "orders_befor
 // of the feed, so that numbers are taken in the order of commits, and nobody waits longer for it.
 func (t *Tx) writeTouches(ctx context.Context) error {
 	for _, ns := range slices.Sorted(maps.Keys(t.touched)) {
+		if err := t.arriveChanged(ctx, ns, t.touched[ns]); err != nil {
+			return err
+		}
 		// Without a segment nobody will ask; the first one looks at everybody.
 		var seq int64
 		var asked bool
