@@ -166,11 +166,14 @@ func readFeeds(ctx context.Context, q store.Querier) (_ map[string]int64, err er
 // pruneAtOnce is how many transactions' touches are deleted together.
 const pruneAtOnce = 50
 
-// Prune deletes what was touched and all segments have seen. A segment that was not refreshed for a
-// day will look at everybody, and is not waited for.
+// Prune deletes what was touched and all segments, and the shop's recommendations, have seen. Those that were
+// not brought up to date for a day will look at everybody, and are not waited for.
 func (r *Refresher) Prune(ctx context.Context, ns string) error {
 	var seen, oldest int64
-	err := r.Store.QueryRow(ctx, `SELECT COALESCE((SELECT MIN(s.seq) FROM segments s WHERE s.ns = f.ns AND s.definition <> '' AND s.seq >= f.complete_from AND s.refreshed_at > $2), f.seq),
+	err := r.Store.QueryRow(ctx, `SELECT COALESCE((SELECT MIN(x.seq) FROM (
+			SELECT s.ns, s.seq, s.refreshed_at AS at FROM segments s WHERE s.definition <> ''
+			UNION ALL SELECT c.ns, c.seq, c.seen_at FROM recommendations c WHERE c.state <> 'dropping'
+		) x WHERE x.ns = f.ns AND x.seq >= f.complete_from AND x.at > $2), f.seq),
 		COALESCE((SELECT t.seq FROM touched t WHERE t.ns = f.ns ORDER BY t.seq LIMIT 1), f.seq + 1) FROM feeds f WHERE f.ns = $1`,
 		ns, store.Millis(r.Clock.Now().Add(-fullEvery))).Scan(&seen, &oldest)
 	if err != nil {

@@ -18,17 +18,24 @@ const (
 	bins        = 12 * binsPerUnit // up to e^12 days, 445 years
 )
 
+// Moments are sums over customers who have intervals, of whom each has n with the logarithms x.
+type Moments struct {
+	Customers, Intervals float64
+	Sum                  float64 // Σ x
+	WithinSquares        float64 // Σ x² - (Σ x)²/n
+	MeanSquares          float64 // (Σ x)²/n
+	CountsSquared        float64 // n²
+}
+
 // Sample learns a prior from orders. Its size does not depend on how many there are.
 type Sample struct {
 	customer string
 	history  History
 	squares  float64 // of the customer's log intervals
 
-	customers, intervals       float64 // with an interval, and of them
-	sum, withinSquares         float64
-	meanSquares, countsSquared float64
-	counts                     [bins]int64
-	sums                       [bins]float64
+	moments Moments
+	counts  [bins]int64
+	sums    [bins]float64
 }
 
 // Add adds an order. All of a customer's come in a row, in the order of their times.
@@ -52,30 +59,41 @@ func (s *Sample) fold() {
 		return
 	}
 	ofMean := s.history.LogSum * s.history.LogSum / n
-	s.customers++
-	s.intervals += n
-	s.sum += s.history.LogSum
-	s.withinSquares += s.squares - ofMean
-	s.meanSquares += ofMean
-	s.countsSquared += n * n
+	m := &s.moments
+	m.Customers++
+	m.Intervals += n
+	m.Sum += s.history.LogSum
+	m.WithinSquares += s.squares - ofMean
+	m.MeanSquares += ofMean
+	m.CountsSquared += n * n
 }
 
 // Prior ends the sample. There is none where the intervals are too few.
 func (s *Sample) Prior() (Prior, bool) {
 	s.fold()
 	s.history = History{}
-	if s.intervals < LeastIntervals {
-		return Prior{Intervals: int64(s.intervals)}, false
+	p, ok := s.moments.Prior()
+	if ok {
+		p.Centre = s.median()
 	}
-	p := Prior{Intervals: int64(s.intervals), Centre: s.median(), Within: defaultWithin, K: defaultK}
-	free := s.intervals - s.customers
-	if free < LeastIntervals || s.customers < LeastIntervals {
+	return p, ok
+}
+
+// Prior is the prior with the mean for its centre, which is the median of what is lognormal. There is none
+// where the intervals are too few.
+func (m Moments) Prior() (Prior, bool) {
+	if m.Intervals < LeastIntervals {
+		return Prior{Intervals: int64(m.Intervals)}, false
+	}
+	p := Prior{Intervals: int64(m.Intervals), Centre: m.Sum / m.Intervals, Within: defaultWithin, K: defaultK}
+	free := m.Intervals - m.Customers
+	if free < LeastIntervals || m.Customers < LeastIntervals {
 		return p, true
 	}
 	// The variances of a one-way classification with unequal groups, by their moments.
-	within := s.withinSquares / free
-	perCustomer := (s.intervals - s.countsSquared/s.intervals) / (s.customers - 1)
-	between := ((s.meanSquares-s.sum*s.sum/s.intervals)/(s.customers-1) - within) / perCustomer
+	within := m.WithinSquares / free
+	perCustomer := (m.Intervals - m.CountsSquared/m.Intervals) / (m.Customers - 1)
+	between := ((m.MeanSquares-m.Sum*m.Sum/m.Intervals)/(m.Customers-1) - within) / perCustomer
 	p.Within, p.K = min(max(within, leastWithin), mostWithin), mostK
 	if between > 0 {
 		p.K = min(max(p.Within/between, leastK), mostK)
@@ -85,7 +103,7 @@ func (s *Sample) Prior() (Prior, bool) {
 
 // median is the mean of the bin that holds the middle interval.
 func (s *Sample) median() float64 {
-	middle := int64(math.Ceil(s.intervals / 2))
+	middle := int64(math.Ceil(s.moments.Intervals / 2))
 	for bin, count := range s.counts {
 		if middle -= count; middle <= 0 {
 			return s.sums[bin] / float64(count)

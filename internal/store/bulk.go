@@ -38,16 +38,30 @@ func BulkInsert(ctx context.Context, tx *Tx, table string, columns []string, row
 
 // BulkUpsert adds rows, or overwrites those with the same key, which the first columns are.
 func BulkUpsert(ctx context.Context, tx *Tx, table string, columns []string, keys int, rows iter.Seq[[]any]) (int64, error) {
-	set := make([]string, 0, len(columns))
-	for _, column := range columns[keys:] {
-		set = append(set, column+" = excluded."+column)
-	}
-	n, err := tx.insertRows(ctx, table, columns,
-		" ON CONFLICT ("+strings.Join(columns[:keys], ", ")+") DO UPDATE SET "+strings.Join(set, ", "), rows)
+	n, err := tx.insertRows(ctx, table, columns, onConflict(columns, keys, func(column string) string { return "excluded." + column }), rows)
 	if err != nil {
 		return 0, fmt.Errorf("write %s: %w", table, err)
 	}
 	return n, nil
+}
+
+// BulkAdd adds rows, or adds their numbers to those of the rows with the same key, which the first columns are. No
+// key may come twice.
+func BulkAdd(ctx context.Context, tx *Tx, table string, columns []string, keys int, rows iter.Seq[[]any]) (int64, error) {
+	n, err := tx.insertRows(ctx, table, columns, onConflict(columns, keys, func(column string) string { return table + "." + column + " + excluded." + column }), rows)
+	if err != nil {
+		return 0, fmt.Errorf("add to %s: %w", table, err)
+	}
+	return n, nil
+}
+
+// onConflict sets the columns after the keys where the key is there.
+func onConflict(columns []string, keys int, value func(column string) string) string {
+	set := make([]string, 0, len(columns))
+	for _, column := range columns[keys:] {
+		set = append(set, column+" = "+value(column))
+	}
+	return " ON CONFLICT (" + strings.Join(columns[:keys], ", ") + ") DO UPDATE SET " + strings.Join(set, ", ")
 }
 
 func (t *Tx) copyRows(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (n int64, err error) {
@@ -72,11 +86,11 @@ func (t *Tx) copyRows(ctx context.Context, table string, columns []string, rows 
 	return n, errors.Join(rawErr, err)
 }
 
-// insertRows runs one statement, prepared, for each so many rows. onConflict ends it.
-func (t *Tx) insertRows(ctx context.Context, table string, columns []string, onConflict string, rows iter.Seq[[]any]) (n int64, err error) {
+// insertRows runs one statement, prepared, for each so many rows. end is its last clause.
+func (t *Tx) insertRows(ctx context.Context, table string, columns []string, end string, rows iter.Seq[[]any]) (n int64, err error) {
 	perBatch := max(rowBatchParams/len(columns), 1)
 	statement := func(count int) string {
-		return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + t.dialect.tuples(count, len(columns)) + onConflict
+		return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES " + t.dialect.tuples(count, len(columns)) + end
 	}
 	var full *sql.Stmt
 	args := make([]any, 0, perBatch*len(columns))

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-var productColumns = []string{"ns", "id", "name", "category", "price", "stock", "url", "image_url", "updated_at"}
+var productColumns = []string{"ns", "id", "name", "category", "price", "stock", "url", "image_url", "updated_at", "created_at"}
 
 // UpsertProducts adds what is said to what is known of products. now is the business time.
 func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, now time.Time) (Counts, error) {
@@ -19,13 +19,14 @@ func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, 
 	for i := range products {
 		ids[i] = products[i].ID
 	}
-	stored := make(map[string]Product)
+	stored, created := make(map[string]Product), make(map[string]int64)
 	err := collect(ctx, t, func(rows *sql.Rows) error {
 		var p Product
-		err := rows.Scan(&p.ID, &p.Name, &p.Category, &p.Price, &p.Stock, &p.URL, &p.ImageURL)
-		stored[p.ID] = p
+		var at int64
+		err := rows.Scan(&p.ID, &p.Name, &p.Category, &p.Price, &p.Stock, &p.URL, &p.ImageURL, &at)
+		stored[p.ID], created[p.ID] = p, at
 		return err
-	}, `SELECT id, name, category, price, stock, url, image_url FROM products
+	}, `SELECT id, name, category, price, stock, url, image_url, created_at FROM products
 		WHERE ns = $1 AND id `+t.dialect.AnyText(2)+` ORDER BY id`+t.dialect.ForUpdate(), ns, List(t.dialect, distinct(ids)))
 	if err != nil {
 		return Counts{}, fmt.Errorf("read products: %w", err)
@@ -47,7 +48,11 @@ func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, 
 		return Counts{}, err
 	}
 	return m.counts, write(ctx, t, "products", productColumns, 2, m, func(p Product, row []any) []any {
-		return append(row, ns, p.ID, p.Name.column(), p.Category.column(), priceColumn(p.Price), p.Stock.column(), p.URL.column(), p.ImageURL.column(), Millis(now))
+		at, known := created[p.ID]
+		if !known {
+			at = Millis(now)
+		}
+		return append(row, ns, p.ID, p.Name.column(), p.Category.column(), priceColumn(p.Price), p.Stock.column(), p.URL.column(), p.ImageURL.column(), Millis(now), at)
 	})
 }
 

@@ -102,12 +102,13 @@ func (t *Tx) writeTouches(ctx context.Context) error {
 		if err := t.arriveChanged(ctx, ns, t.touched[ns]); err != nil {
 			return err
 		}
-		// Without a segment nobody will ask; the first one looks at everybody.
+		// Without a segment or recommendations nobody will ask; the first of them looks at everybody.
 		var seq int64
 		var asked bool
 		if err := t.QueryRow(ctx, `INSERT INTO feeds (ns, seq, complete_from) VALUES ($1, 1, 1)
 			ON CONFLICT (ns) DO UPDATE SET seq = feeds.seq + 1,
-				complete_from = CASE WHEN EXISTS (SELECT 1 FROM segments s WHERE s.ns = feeds.ns) THEN feeds.complete_from ELSE feeds.seq + 1 END
+				complete_from = CASE WHEN EXISTS (SELECT 1 FROM segments s WHERE s.ns = feeds.ns) OR EXISTS (SELECT 1 FROM recommendations r WHERE r.ns = feeds.ns)
+					THEN feeds.complete_from ELSE feeds.seq + 1 END
 			RETURNING seq, seq > complete_from`, ns).Scan(&seq, &asked); err != nil {
 			return fmt.Errorf("number what was touched: %w", err)
 		}
