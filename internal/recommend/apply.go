@@ -16,7 +16,7 @@ import (
 )
 
 var (
-	boughtColumns = []string{"ns", "customer_id", "product_id", "purchases", "last_at", "day", "log_sum", "log_squares"}
+	boughtColumns = []string{"ns", "customer_id", "product_id", "purchases", "last_at", "day", "log_sum", "log_squares", "paired"}
 	pairColumns   = []string{"ns", "product_id", "other_id", "customers"}
 	salesColumns  = []string{"ns", "product_id", "buyers", "weight", "score", "repeaters", "intervals", "log_sum", "log_squares", "own_squares", "counts_squared"}
 )
@@ -24,48 +24,61 @@ var (
 // recount brings the tables up to date with what customers have bought, each of whom is named once. The transaction
 // holds the shop's row of recommendations.
 func recount(ctx context.Context, tx *store.Tx, ns string, customers []string, now int64) error {
-	if len(customers) == 0 {
-		return nil
-	}
-	counted, err := readCounted(ctx, tx, ns, customers)
+	d, err := recountUnpaired(ctx, tx, ns, customers, now)
 	if err != nil {
 		return err
+	}
+	return d.writePairs(ctx, tx, ns)
+}
+
+// recountUnpaired is recount without the pairs.
+func recountUnpaired(ctx context.Context, tx *store.Tx, ns string, customers []string, now int64) (*difference, error) {
+	counted, err := readCounted(ctx, tx, ns, customers)
+	if err != nil {
+		return nil, err
 	}
 	baskets, err := readBaskets(ctx, tx, ns, customers, now)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	d := differ(customers, counted, baskets)
 	if err := d.writeBaskets(ctx, tx, ns); err != nil {
-		return err
+		return nil, err
 	}
-	if err := d.writePairs(ctx, tx, ns); err != nil {
-		return err
-	}
-	return d.writeSales(ctx, tx, ns)
+	return d, d.writeSales(ctx, tx, ns)
 }
 
 func (d *difference) writeBaskets(ctx context.Context, tx *store.Tx, ns string) error {
+	if _, err := store.BulkInsert(ctx, tx, "bought", boughtColumns, boughtRows(ns, d.added)); err != nil {
+		return err
+	}
+	if _, err := store.BulkUpsert(ctx, tx, "bought", boughtColumns, 3, boughtRows(ns, d.changed)); err != nil {
+		return err
+	}
 	var gone []string
-	rows := func(yield func([]any) bool) {
+	for customer, of := range d.changed {
+		for _, b := range of {
+			if b.purchases == 0 {
+				gone = append(gone, customer)
+			}
+		}
+	}
+	return forget(ctx, tx, `DELETE FROM bought WHERE ns = $1 AND customer_id `+tx.Dialect().AnyText(2)+` AND purchases = 0`, ns, gone)
+}
+
+func boughtRows(ns string, baskets map[string]basket) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
 		row := make([]any, 0, len(boughtColumns))
-		for _, customer := range slices.Sorted(maps.Keys(d.baskets)) {
-			of := d.baskets[customer]
+		for _, customer := range slices.Sorted(maps.Keys(baskets)) {
+			of := baskets[customer]
 			for _, product := range slices.Sorted(maps.Keys(of)) {
 				b := of[product]
-				if b.purchases == 0 {
-					gone = append(gone, customer)
-				}
-				if !yield(append(row[:0], ns, customer, product, b.purchases, b.lastAt, b.day, b.logSum, b.logSquares)) {
+				if !yield(append(row[:0], ns, customer, product, b.purchases, b.lastAt, b.day, b.logSum, b.logSquares, b.paired)) {
 					return
 				}
 			}
 		}
 	}
-	if _, err := store.BulkUpsert(ctx, tx, "bought", boughtColumns, 3, rows); err != nil {
-		return err
-	}
-	return forget(ctx, tx, `DELETE FROM bought WHERE ns = $1 AND customer_id `+tx.Dialect().AnyText(2)+` AND purchases = 0`, ns, gone)
 }
 
 func (d *difference) writePairs(ctx context.Context, tx *store.Tx, ns string) error {

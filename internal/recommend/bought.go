@@ -19,6 +19,7 @@ import (
 type bought struct {
 	purchases, lastAt, day int64
 	logSum, logSquares     int64 // of the intervals, in millionths
+	paired                 int64 // 1 where it is one of those that make pairs
 }
 
 // million is the unit of logarithms, so that sums of them are whole numbers.
@@ -83,7 +84,29 @@ func readBaskets(ctx context.Context, q store.Querier, ns string, customers []st
 		return nil, fmt.Errorf("read what customers bought: %w", err)
 	}
 	fold()
+	for _, b := range baskets {
+		b.pair()
+	}
 	return baskets, nil
+}
+
+// pair says which products make pairs.
+func (b basket) pair() {
+	for _, product := range b.latest(mostPaired) {
+		row := b[product]
+		row.paired = 1
+		b[product] = row
+	}
+}
+
+// paired are the products that make pairs.
+func (b basket) paired() (products []string) {
+	for product, row := range b {
+		if row.paired == 1 {
+			products = append(products, product)
+		}
+	}
+	return products
 }
 
 // readCounted reads what was counted of customers.
@@ -92,7 +115,7 @@ func readCounted(ctx context.Context, q store.Querier, ns string, customers []st
 	err := each(ctx, q, func(rows *sql.Rows) error {
 		var c, p string
 		var b bought
-		if err := rows.Scan(&c, &p, &b.purchases, &b.lastAt, &b.day, &b.logSum, &b.logSquares); err != nil {
+		if err := rows.Scan(&c, &p, &b.purchases, &b.lastAt, &b.day, &b.logSum, &b.logSquares, &b.paired); err != nil {
 			return err
 		}
 		if baskets[c] == nil {
@@ -100,7 +123,7 @@ func readCounted(ctx context.Context, q store.Querier, ns string, customers []st
 		}
 		baskets[c][p] = b
 		return nil
-	}, `SELECT customer_id, product_id, purchases, last_at, day, log_sum, log_squares FROM bought
+	}, `SELECT customer_id, product_id, purchases, last_at, day, log_sum, log_squares, paired FROM bought
 		WHERE ns = $1 AND customer_id `+q.Dialect().AnyText(2), ns, store.List(q.Dialect(), customers))
 	if err != nil {
 		return nil, fmt.Errorf("read what was counted: %w", err)

@@ -15,6 +15,7 @@ import (
 // The states of a shop's recommendations.
 const (
 	stateFirst    = "first"    // everybody is looked at for the first time
+	statePairing  = "pairing"  // everybody was looked at, and their pairs are being counted
 	stateReady    = "ready"    // who is touched is looked at
 	stateAgain    = "again"    // everybody is looked at, since the feed does not tell any more who was touched
 	stateDropping = "dropping" // nobody wants them, and the rows are being deleted
@@ -32,6 +33,9 @@ type feed struct{ seq, completeFrom int64 }
 
 // atOnce is how many customers a transaction counts. On SQLite nobody else writes meanwhile. Tests make it less.
 var atOnce = 200
+
+// unpairedAtOnce is how many times as many are counted together whose pairs are left out.
+const unpairedAtOnce = 5
 
 // step does the next piece of what there is to do for a shop, in one transaction, and tells whether there may be
 // more. What it counts and how far that is are one: a crash repeats nothing, and of two processes one waits for the
@@ -55,6 +59,8 @@ func step(ctx context.Context, tx *store.Tx, ns string, now time.Time) (more boo
 	switch {
 	case c.state == stateDropping:
 		return true, dropSome(ctx, tx, ns) // who wants them again begins anew
+	case c.state == statePairing: // of what was counted, whatever happens meanwhile
+		more, err = true, pairSome(ctx, tx, &c)
 	case f.completeFrom > c.seq: // the difference between then and now is known to nobody
 		c.seq, c.after = f.seq, ""
 		if c.state == stateReady {
@@ -102,19 +108,73 @@ func readFeed(ctx context.Context, q store.Querier, ns string) (f feed, err erro
 
 // walk counts the next customers of all.
 func walk(ctx context.Context, tx *store.Tx, c *cursor, now time.Time) error {
+	first, n := c.state == stateFirst, atOnce
+	if first {
+		n *= unpairedAtOnce
+	}
 	// Also of whom only the tables know, for all their orders may be somebody else's now.
 	customers, err := texts(ctx, tx, `SELECT customer_id FROM (SELECT DISTINCT customer_id FROM orders WHERE ns = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3) o
 		UNION SELECT customer_id FROM (SELECT DISTINCT customer_id FROM bought WHERE ns = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3) b
-		ORDER BY customer_id LIMIT $3`, c.ns, c.after, atOnce)
+		ORDER BY customer_id LIMIT $3`, c.ns, c.after, n)
 	if err != nil {
 		return fmt.Errorf("read the next customers: %w", err)
 	}
-	if len(customers) < atOnce {
-		c.state, c.after = stateReady, ""
-	} else {
+	switch {
+	case len(customers) == n:
 		c.after = customers[len(customers)-1]
+	case first:
+		c.state, c.after = statePairing, ""
+	default:
+		c.state, c.after = stateReady, ""
+	}
+	if first {
+		_, err = recountUnpaired(ctx, tx, c.ns, customers, store.Millis(now))
+		return err
 	}
 	return recount(ctx, tx, c.ns, customers, store.Millis(now))
+}
+
+// pairAtOnce is how many buyers of products, each with all that they bought, are read for a transaction.
+const pairAtOnce = 10
+
+// pairSome counts the pairs of the next products. Customer by customer, as afterwards, each pair would be written as
+// often as it was bought; this writes it once, and all of them in the order of their keys.
+func pairSome(ctx context.Context, tx *store.Tx, c *cursor) error {
+	upTo, err := nextProducts(ctx, tx, c)
+	if err != nil || upTo == "" {
+		c.state, c.after = stateReady, ""
+		return err
+	}
+	_, err = tx.Exec(ctx, `INSERT INTO pairs (ns, product_id, other_id, customers)
+		SELECT a.ns, a.product_id, b.product_id, COUNT(*) FROM bought a CROSS JOIN bought b
+		WHERE a.ns = $1 AND a.product_id > $2 AND a.product_id <= $3 AND a.paired = 1
+			AND b.ns = $1 AND b.customer_id = a.customer_id AND b.paired = 1 AND b.product_id <> a.product_id
+		GROUP BY a.ns, a.product_id, b.product_id ORDER BY a.product_id, b.product_id`, c.ns, c.after, upTo)
+	if err != nil {
+		return fmt.Errorf("count pairs: %w", err)
+	}
+	c.after = upTo
+	return nil
+}
+
+// nextProducts is the last of the next products that together have some buyers, or one that has more.
+func nextProducts(ctx context.Context, tx *store.Tx, c *cursor) (upTo string, err error) {
+	buyers := int64(0)
+	err = each(ctx, tx, func(rows *sql.Rows) error {
+		var product string
+		var n int64
+		if err := rows.Scan(&product, &n); err != nil {
+			return err
+		}
+		if buyers += n; buyers <= pairAtOnce*int64(atOnce) || upTo == "" {
+			upTo = product
+		}
+		return nil
+	}, `SELECT product_id, buyers FROM product_sales WHERE ns = $1 AND product_id > $2 ORDER BY product_id LIMIT $3`, c.ns, c.after, atOnce)
+	if err != nil {
+		return "", fmt.Errorf("read the next products: %w", err)
+	}
+	return upTo, nil
 }
 
 // follow counts the next customers that the feed tells of.

@@ -75,7 +75,7 @@ func ready(ctx context.Context, q store.Querier, ns string) error {
 		return ErrNotReady
 	case err != nil:
 		return fmt.Errorf("read how far the orders of %s are counted: %w", ns, err)
-	case state == stateFirst, state == stateDropping:
+	case state == stateFirst, state == statePairing, state == stateDropping:
 		return ErrNotReady
 	}
 	return nil

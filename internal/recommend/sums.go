@@ -68,14 +68,14 @@ type pair struct{ product, other string }
 
 // difference is what a batch of customers changes.
 type difference struct {
-	baskets map[string]basket // the rows that are new; purchases are 0 of those that go
-	pairs   map[pair]int64
-	sales   map[string]*sums
+	added, changed map[string]basket // purchases are 0 of what goes
+	pairs          map[pair]int64
+	sales          map[string]*sums
 }
 
 // differ compares what customers have bought with what was counted of them.
 func differ(customers []string, counted, now map[string]basket) *difference {
-	d := &difference{map[string]basket{}, map[pair]int64{}, map[string]*sums{}}
+	d := &difference{map[string]basket{}, map[string]basket{}, map[pair]int64{}, map[string]*sums{}}
 	for _, customer := range customers {
 		d.customer(customer, counted[customer], now[customer])
 	}
@@ -83,7 +83,7 @@ func differ(customers []string, counted, now map[string]basket) *difference {
 }
 
 func (d *difference) customer(customer string, counted, now basket) {
-	changed := basket{}
+	added, changed := basket{}, basket{}
 	for product, old := range counted {
 		if b, still := now[product]; !still {
 			changed[product] = bought{}
@@ -93,15 +93,20 @@ func (d *difference) customer(customer string, counted, now basket) {
 		d.of(product).count(old, -1)
 	}
 	for product, b := range now {
-		if old, known := counted[product]; known && old == b {
+		old, known := counted[product]
+		if known && old == b {
 			continue
 		}
-		changed[product] = b
 		d.of(product).count(b, 1)
+		if known {
+			changed[product] = b
+		} else {
+			added[product] = b
+		}
 	}
-	if len(changed) > 0 {
-		d.baskets[customer] = changed
-		d.pair(counted.latest(mostPaired), now.latest(mostPaired))
+	if len(added)+len(changed) > 0 {
+		d.added[customer], d.changed[customer] = added, changed
+		d.pair(counted.paired(), now.paired())
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"math"
@@ -27,12 +28,6 @@ const (
 	places = 1e9
 )
 
-// neighbour is a product that customers of another one bought.
-type neighbour struct {
-	product   string
-	customers int64
-}
-
 // boughtTogether recommends what customers of the same products bought, by the cosine of the angle between products as
 // vectors of their customers (Linden, Smith and York 2003), summed over what the customer bought last.
 func boughtTogether(ctx context.Context, s *session) error {
@@ -47,9 +42,7 @@ func boughtTogether(ctx context.Context, s *session) error {
 		return err
 	}
 	for _, of := range near {
-		for _, n := range of {
-			ids = append(ids, n.product)
-		}
+		ids = slices.AppendSeq(ids, maps.Keys(of))
 	}
 	if err := s.describe(ctx, ids); err != nil {
 		return err
@@ -68,22 +61,22 @@ type candidate struct {
 	because string // the product that it is most similar to
 }
 
-func (s *session) takeTogether(c *customer, near map[string][]neighbour) {
+func (s *session) takeTogether(c *customer, near map[string]map[string]int64) {
 	found := map[string]*candidate{}
 	latest := c.latest(latestBought)
 	slices.Sort(latest) // sums are the same, and the first of equals, whatever came last
 	for _, product := range latest {
-		for _, n := range near[product] {
-			other := s.products[n.product]
+		for id, customers := range near[product] {
+			other := s.products[id]
 			if !other.inStock || other.buyers == 0 || s.products[product].buyers == 0 { // the counts may have gone on meanwhile
 				continue
 			}
-			of := found[n.product]
+			of := found[id]
 			if of == nil {
-				of = &candidate{product: n.product}
-				found[n.product] = of
+				of = &candidate{product: id}
+				found[id] = of
 			}
-			similar := float64(n.customers) / math.Sqrt(float64(s.products[product].buyers)*float64(other.buyers))
+			similar := float64(customers) / math.Sqrt(float64(s.products[product].buyers)*float64(other.buyers))
 			of.total += similar
 			if similar > of.best {
 				of.best, of.because = similar, product
@@ -108,34 +101,31 @@ func (s *session) because(c *customer, product string) string {
 	return s.words.togetherUnnamed
 }
 
-// readNeighbours reads of each product the others that most customers bought along. What the customer has bought, or
-// nobody can have, is among them.
-func (s *session) readNeighbours(ctx context.Context, ids []string) (map[string][]neighbour, error) {
-	near := map[string][]neighbour{}
+// readNeighbours reads of each product the others that most customers bought along, and how many did. What the
+// customer has bought, or nobody can have, is among them.
+func (s *session) readNeighbours(ctx context.Context, ids []string) (map[string]map[string]int64, error) {
+	near := map[string]map[string]int64{}
 	if len(ids) == 0 {
 		return near, nil
 	}
+	// One row a product, and no more is read than is returned: the index has each product's pairs in this order.
 	d := s.q.Dialect()
 	err := each(ctx, s.q, func(rows *sql.Rows) error {
 		var product string
-		var n neighbour
-		err := rows.Scan(&product, &n.product, &n.customers)
-		near[product] = append(near[product], n)
+		var others []byte
+		if err := rows.Scan(&product, &others); err != nil || len(others) == 0 {
+			return err
+		}
+		var customers map[string]int64
+		err := json.Unmarshal(others, &customers)
+		near[product] = customers
 		return err
-	}, neighboursOf(d), s.ns, store.List(d, ids), leastPaired, neighbours)
+	}, `SELECT u.value, (SELECT `+d.JSONObject("n.other_id", "n.customers")+` FROM (
+			SELECT p.other_id, p.customers FROM pairs p WHERE p.ns = $1 AND p.product_id = u.value AND p.customers >= $3
+			ORDER BY p.customers DESC, p.other_id LIMIT $4
+		) n) FROM `+d.Unnest(2)+` u`, s.ns, store.List(d, ids), leastPaired, neighbours)
 	if err != nil {
 		return nil, fmt.Errorf("read what was bought together: %w", err)
 	}
 	return near, nil
-}
-
-// neighboursOf reads no more than it returns: the index has each product's pairs in this order.
-func neighboursOf(d store.Dialect) string {
-	const most = ` FROM pairs p WHERE p.ns = $1 AND p.product_id = u.value AND p.customers >= $3 ORDER BY p.customers DESC, p.other_id LIMIT $4`
-	if d == store.Postgres {
-		return `SELECT u.value, n.other_id, n.customers FROM ` + d.Unnest(2) + ` u CROSS JOIN LATERAL (SELECT p.other_id, p.customers` + most + `) n`
-	}
-	// SQLite has no LATERAL; it runs this subquery once for each product.
-	return `SELECT n.product_id, n.other_id, n.customers FROM ` + d.Unnest(2) + ` u CROSS JOIN pairs n
-		WHERE n.ns = $1 AND n.product_id = u.value AND n.other_id IN (SELECT p.other_id` + most + `)`
 }

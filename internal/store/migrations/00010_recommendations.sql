@@ -14,9 +14,9 @@ CREATE INDEX products_category ON products (ns, category, id);
 -- How far a shop's orders are in the tables below. Whoever writes those holds this row's lock.
 CREATE TABLE recommendations (
   ns       ${ID} NOT NULL PRIMARY KEY,
-  state    ${ID} NOT NULL,  -- first: everybody is looked at for the first time; ready; again: everybody is looked at again; dropping
+  state    ${ID} NOT NULL,  -- first: everybody is looked at for the first time; pairing: their pairs are counted; ready; again: everybody is looked at again; dropping
   seq      BIGINT NOT NULL, -- of the feed: what was touched up to here is in the tables; of a walk, when it began
-  after    ${ID} NOT NULL,  -- the last customer of the walk, or of what seq + 1 touched, who is in the tables
+  after    ${ID} NOT NULL,  -- the last customer of the walk, or of what seq + 1 touched, who is in the tables; while pairing, the last product
   seen_at  BIGINT NOT NULL  -- when somebody last looked whether there is more
 )${CLUSTERED};
 
@@ -31,8 +31,10 @@ CREATE TABLE bought (
   day          BIGINT NOT NULL, -- of last_at, since 2020, and not in the future: what its weight is of
   log_sum      BIGINT NOT NULL,
   log_squares  BIGINT NOT NULL,
+  paired       SMALLINT NOT NULL, -- 1: one of the customer's latest, which are in pairs
   PRIMARY KEY (ns, customer_id, product_id)
 )${CLUSTERED};
+CREATE INDEX bought_product ON bought (ns, product_id, customer_id) WHERE paired = 1;
 
 -- How many customers bought both products. Each pair is here both ways round.
 CREATE TABLE pairs (
