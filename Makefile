@@ -67,6 +67,10 @@ tidy: ## Tidy go.mod.
 bench: ## Run the benchmarks. PACKAGES=./internal/audience BENCH=Refresh narrows it.
 	go test -run '^$$' -bench '$(or $(BENCH),.)' -benchmem -timeout 60m $(PACKAGES)
 
+.PHONY: bench-scenarios
+bench-scenarios: deps ## Measure ticks among 1,000,000 who are enrolled, and the planning of 100,000 messages.
+	go test ./internal/dispatch -run '^$$' -bench '^BenchmarkTick$$|PlanRun' -benchtime 1x -timeout 60m
+
 # FLAGS=-h shows what there is to choose.
 .PHONY: bench-segments
 bench-segments: deps ## Measure segments against SQL by hand over 1,000,000 customers. FLAGS="-customers 50000" for fewer.

@@ -31,6 +31,9 @@ type ScenarioReconciler struct {
 	Engine   *dispatch.Engine
 	Compiler *content.Compiler
 	Segments SegmentRefresher
+	// Channels are told of the senders of Webhooks.
+	Channels *dispatch.Channels
+	Webhooks WebhookSenders
 	// Image runs the workers of a Job.
 	Image string
 }

@@ -60,7 +60,10 @@ func (r *ScenarioReconciler) guardrails(scenario *crm.Scenario, runs []dispatch.
 		to.remove(crm.ConditionGuardrailsPassed)
 		return
 	}
-	reason, message := crm.ReasonGuardrailsPassed, "no run is held"
+	reason, message := crm.ReasonGuardrailsPassed, "nothing is held"
+	if held := r.Engine.Guarded(dispatch.Ref{Namespace: scenario.Namespace, Name: scenario.Name}); held != "" {
+		reason, message = crm.ReasonGuardrailsHeld, "what no run carries is held: "+held+"; a commit that allows it lets it go on"
+	}
 	for _, run := range runs {
 		switch {
 		case run.State == dispatch.RunHeld:

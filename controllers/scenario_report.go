@@ -149,8 +149,12 @@ func stepStatuses(spec []crm.Step, seen map[string]report.StepCounts) []crm.Step
 	known := map[string]bool{}
 	for i := range spec {
 		known[spec[i].Name] = true
-		if _, channel := stepChannel(&spec[i]); channel != "" {
-			out = append(out, stepStatus(spec[i].Name, channel, seen[spec[i].Name]))
+		switch message := spec[i].Message(); {
+		case message != nil:
+			_, channel := message.Through()
+			out = append(out, stepStatus(spec[i].Name, string(channel), seen[spec[i].Name]))
+		case spec[i].Webhook != nil:
+			out = append(out, stepStatus(spec[i].Name, "", seen[spec[i].Name]))
 		}
 	}
 	for _, name := range sortedKeys(seen) {
@@ -164,7 +168,7 @@ func stepStatuses(spec []crm.Step, seen map[string]report.StepCounts) []crm.Step
 func stepStatus(name, channel string, c report.StepCounts) crm.StepStatus {
 	return crm.StepStatus{
 		Name: name, Channel: channel, Pending: c.Pending, Sent: c.Sent, Delivered: c.Delivered, Opened: c.Opened, Clicked: c.Clicked,
-		Converted: c.Converted, Failed: c.Failed, Skipped: c.Skipped, Cancelled: c.Cancelled, Unknown: c.Unknown,
+		FellBack: c.FellBack, Converted: c.Converted, Failed: c.Failed, Skipped: c.Skipped, Cancelled: c.Cancelled, Unknown: c.Unknown,
 	}
 }
 

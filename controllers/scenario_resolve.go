@@ -45,6 +45,9 @@ func (r *ScenarioReconciler) resolve(ctx context.Context, scenario *crm.Scenario
 	if err := r.checkChannels(ctx, scenario, shop); err != nil {
 		return nil, err
 	}
+	if err := r.checkWebhooks(ctx, scenario); err != nil {
+		return nil, err
+	}
 	revision, text, err := bundle.Revision()
 	if err != nil {
 		return nil, err
@@ -83,18 +86,33 @@ func reasonOf(e *journey.Error) string {
 
 // inline writes the content that a step refers to into it.
 func (r *ScenarioReconciler) inline(ctx context.Context, namespace string, step *crm.Step, path string) error {
-	if step.Email == nil {
-		return nil
-	}
-	if err := r.inlineContent(ctx, namespace, &step.Email.EmailContent, path+".email"); err != nil {
-		return err
-	}
-	for i := range step.Email.Variants {
-		if err := r.inlineContent(ctx, namespace, &step.Email.Variants[i].EmailContent, fmt.Sprintf("%s.email.variants[%d]", path, i)); err != nil {
+	for _, c := range mailsOf(step) {
+		if err := r.inlineContent(ctx, namespace, c.EmailContent, path+c.path); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// mailOf is the content of a mail, and where in its step it is.
+type mailOf struct {
+	*crm.EmailContent
+	path string
+}
+
+// mailsOf are all that a step may send.
+func mailsOf(step *crm.Step) (out []mailOf) {
+	if e := step.Email; e != nil {
+		out = append(out, mailOf{&e.EmailContent, ".email"})
+		for i := range e.Variants {
+			out = append(out, mailOf{&e.Variants[i].EmailContent, fmt.Sprintf(".email.variants[%d]", i)})
+		}
+	}
+	if f := step.Instead(); f != nil && f.Email != nil {
+		kind, _ := step.Message().Through()
+		out = append(out, mailOf{&f.Email.EmailContent, "." + string(kind) + ".fallback.email"})
+	}
+	return out
 }
 
 func (r *ScenarioReconciler) inlineContent(ctx context.Context, namespace string, e *crm.EmailContent, path string) error {
@@ -172,43 +190,54 @@ func (r *ScenarioReconciler) checkEnters(ctx context.Context, scenario *crm.Scen
 // ready is no error: its messages wait for it.
 func (r *ScenarioReconciler) checkChannels(ctx context.Context, scenario *crm.Scenario, shop journey.Shop) error {
 	for i := range scenario.Spec.Steps {
-		s := &scenario.Spec.Steps[i]
-		kind, name := stepChannel(s)
-		if name == "" {
-			continue
-		}
-		path := fmt.Sprintf("spec.steps[%d].%s.channel", i, kind)
-		var c crm.ChannelConfig
-		err := r.Get(ctx, types.NamespacedName{Namespace: scenario.Namespace, Name: name}, &c)
-		if apierrors.IsNotFound(err) {
-			return stalled(crm.ReasonChannelNotFound, "%s: ChannelConfig %q does not exist: create it in namespace %s", path, name, scenario.Namespace)
-		}
-		if err != nil {
-			return err
-		}
-		if is := c.Spec.Type(); is != kind {
-			return stalled(crm.ReasonChannelTypeWrong, "%s: ChannelConfig %q is of type %s, and a step of kind %s needs one of type %s", path, name, is, kind, kind)
-		}
-		if g := scenario.Spec.Guardrails; g != nil && g.Budget != nil && c.Spec.Cost != nil {
-			if budget, cost := g.Budget.CurrencyOr(shop.Currency), c.Spec.Cost.CurrencyOr(shop.Currency); budget != cost {
-				return stalled(crm.ReasonInvalidSpec, "spec.guardrails.budget.currency: the budget is in %s, and ChannelConfig %q costs %s: write one currency", budget, name, cost)
+		for _, u := range channelsOfStep(&scenario.Spec.Steps[i]) {
+			if err := r.checkChannel(ctx, scenario, shop, fmt.Sprintf("spec.steps[%d].%s.channel", i, u.path), u); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-// stepChannel is the kind and the channel that a step sends through; empty where it sends nothing.
-func stepChannel(s *crm.Step) (crm.ChannelType, string) {
-	switch {
-	case s.Email != nil:
-		return crm.ChannelEmail, string(s.Email.Channel)
-	case s.Line != nil:
-		return crm.ChannelLine, string(s.Line.Channel)
-	case s.SMS != nil:
-		return crm.ChannelSMS, string(s.SMS.Channel)
+func (r *ScenarioReconciler) checkChannel(ctx context.Context, scenario *crm.Scenario, shop journey.Shop, path string, u channelUse) error {
+	var c crm.ChannelConfig
+	err := r.Get(ctx, types.NamespacedName{Namespace: scenario.Namespace, Name: u.name}, &c)
+	if apierrors.IsNotFound(err) {
+		return stalled(crm.ReasonChannelNotFound, "%s: ChannelConfig %q does not exist: create it in namespace %s", path, u.name, scenario.Namespace)
 	}
-	return "", ""
+	if err != nil {
+		return err
+	}
+	if is := c.Spec.Type(); is != u.kind {
+		return stalled(crm.ReasonChannelTypeWrong, "%s: ChannelConfig %q is of type %s, and a message of kind %s needs one of type %s", path, u.name, is, u.kind, u.kind)
+	}
+	if g := scenario.Spec.Guardrails; g != nil && g.Budget != nil && c.Spec.Cost != nil {
+		if budget, cost := g.Budget.CurrencyOr(shop.Currency), c.Spec.Cost.CurrencyOr(shop.Currency); budget != cost {
+			return stalled(crm.ReasonInvalidSpec, "spec.guardrails.budget.currency: the budget is in %s, and ChannelConfig %q costs %s: write one currency", budget, u.name, cost)
+		}
+	}
+	return nil
+}
+
+// channelUse is a channel that a step sends through, and where in the step that is said.
+type channelUse struct {
+	kind       crm.ChannelType
+	name, path string
+}
+
+// channelsOfStep are those that the step's message and its fallback go through.
+func channelsOfStep(s *crm.Step) (out []channelUse) {
+	message := s.Message()
+	if message == nil {
+		return nil
+	}
+	kind, name := message.Through()
+	out = append(out, channelUse{kind, string(name), string(kind)})
+	if instead := s.Instead(); instead != nil {
+		other, name := instead.Through()
+		out = append(out, channelUse{other, string(name), string(kind) + ".fallback." + string(other)})
+	}
+	return out
 }
 
 // keptRevisions is how many ControllerRevisions a Scenario keeps for people to look at. The engine

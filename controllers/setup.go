@@ -59,6 +59,7 @@ func SetupIndexes(ctx context.Context, mgr ctrl.Manager) error {
 		}},
 		{&crm.Scenario{}, indexConfigMap, func(o client.Object) []string { return configMaps(&o.(*crm.Scenario).Spec) }},
 		{&crm.Scenario{}, indexChannel, func(o client.Object) []string { return channelsOf(&o.(*crm.Scenario).Spec) }},
+		{&crm.Scenario{}, indexSecret, func(o client.Object) []string { return signingSecrets(&o.(*crm.Scenario).Spec) }},
 		{&crm.Scenario{}, indexSegment, func(o client.Object) []string {
 			if ref := o.(*crm.Scenario).Spec.SegmentRef; ref != nil {
 				return []string{string(ref.Name)}
@@ -78,16 +79,10 @@ func SetupIndexes(ctx context.Context, mgr ctrl.Manager) error {
 func configMaps(spec *crm.ScenarioSpec) []string {
 	var names []string
 	for i := range spec.Steps {
-		if e := spec.Steps[i].Email; e != nil {
-			contents := []*crm.EmailContent{&e.EmailContent}
-			for i := range e.Variants {
-				contents = append(contents, &e.Variants[i].EmailContent)
-			}
-			for _, c := range contents {
-				for _, from := range []*crm.ContentSource{c.MJMLFrom, c.HTMLFrom, c.TextFrom} {
-					if from != nil {
-						names = append(names, string(from.ConfigMapKeyRef.Name))
-					}
+		for _, c := range mailsOf(&spec.Steps[i]) {
+			for _, from := range []*crm.ContentSource{c.MJMLFrom, c.HTMLFrom, c.TextFrom} {
+				if from != nil {
+					names = append(names, string(from.ConfigMapKeyRef.Name))
 				}
 			}
 		}
@@ -98,8 +93,9 @@ func configMaps(spec *crm.ScenarioSpec) []string {
 func channelsOf(spec *crm.ScenarioSpec) []string {
 	var names []string
 	for i := range spec.Steps {
-		_, name := stepChannel(&spec.Steps[i])
-		names = append(names, nonEmpty(name)...)
+		for _, u := range channelsOfStep(&spec.Steps[i]) {
+			names = append(names, u.name)
+		}
 	}
 	return unique(names)
 }
@@ -153,6 +149,7 @@ func (r *ScenarioReconciler) SetupWithManager(mgr ctrl.Manager, nudges *Nudges) 
 		Watches(&crm.Scenario{}, referrers(c, &crm.ScenarioList{}, indexEnters), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&crm.ChannelConfig{}, referrers(c, &crm.ScenarioList{}, indexChannel), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&crm.Segment{}, referrers(c, &crm.ScenarioList{}, indexSegment), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesMetadata(&corev1.Secret{}, referrers(c, &crm.ScenarioList{}, indexSecret)).
 		WatchesMetadata(&corev1.ConfigMap{}, handler.Funcs{
 			CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { r.configMap(ctx, e.Object, q) },
 			UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) { r.configMap(ctx, e.ObjectNew, q) },

@@ -50,6 +50,7 @@ const (
 	ReasonExpressionInvalid  = "ExpressionInvalid"
 	ReasonScheduleInvalid    = "ScheduleInvalid"
 	ReasonCredentialsInvalid = "CredentialsInvalid"
+	ReasonWebhookNotAllowed  = "WebhookNotAllowed"
 	ReasonJobNotOurs         = "JobNotOurs"
 
 	// Waiting or retried by itself.

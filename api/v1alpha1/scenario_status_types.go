@@ -158,6 +158,9 @@ type StepStatus struct {
 	// sent to the provider, and taken.
 	// +optional
 	Sent int64 `json:"sent"`
+	// fellBack counts those of sent that went out as the step's fallback.
+	// +optional
+	FellBack int64 `json:"fellBack,omitempty"`
 	// delivered counts what arrived, where the channel tells.
 	// +optional
 	Delivered int64 `json:"delivered"`

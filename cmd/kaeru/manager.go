@@ -15,6 +15,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/kaeru-dev/kaeru/internal/channel/webhook"
 	"github.com/kaeru-dev/kaeru/internal/clock"
 	"github.com/kaeru-dev/kaeru/internal/manager"
 )
@@ -26,7 +27,7 @@ const (
 
 func managerCommand() *cobra.Command {
 	var c manager.Config
-	var clockText, format, level string
+	var clockText, format, level, hosts string
 	cmd := &cobra.Command{
 		Use:   "manager",
 		Short: "Run the controller: reconcilers, dispatch and gateway in one process",
@@ -40,6 +41,9 @@ func managerCommand() *cobra.Command {
 			c.Log = log
 			if c.Clock, err = clock.Parse(clockText); err != nil {
 				return fmt.Errorf("--clock: %w", err)
+			}
+			if c.WebhookHosts, err = webhook.ParseHosts(hosts); err != nil {
+				return fmt.Errorf("--webhook-allowed-hosts: %w", err)
 			}
 			if c.Store == "" {
 				return fmt.Errorf("--store is not set: write --store sqlite:///var/lib/kaeru/kaeru.db or a postgres:// DSN, or set %s", storeVariable)
@@ -61,6 +65,7 @@ func managerCommand() *cobra.Command {
 	f.StringVar(&c.Store, "store", os.Getenv(storeVariable), "DSN of the database, sqlite:///path/kaeru.db or postgres://… ($"+storeVariable+")")
 	f.StringVar(&c.GatewayAddress, "gateway-address", ":8080", "where links, unsubscribes and providers' callbacks come in; empty for none")
 	f.StringVar(&c.PublicURL, "public-url", os.Getenv("KAERU_PUBLIC_URL"), "how customers and providers reach the gateway, such as https://crm.shop.example ($KAERU_PUBLIC_URL)")
+	f.StringVar(&hosts, "webhook-allowed-hosts", os.Getenv("KAERU_WEBHOOK_ALLOWED_HOSTS"), "hosts that webhook steps may call, such as hooks.shop.example,*.partner.example ($KAERU_WEBHOOK_ALLOWED_HOSTS)")
 	f.StringVar(&c.MetricsAddress, "metrics-address", ":9090", "where Prometheus metrics are served; 0 for none")
 	f.StringVar(&c.HealthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for none")
 	f.BoolVar(&c.LeaderElect, "leader-elect", false, "let one of several replicas lead; needs PostgreSQL")

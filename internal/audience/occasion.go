@@ -146,7 +146,7 @@ func (o Occasion) dated(s *statement, column string, day time.Time, yearly bool)
 }
 
 // Dates are when the occasion of each of these customers is, where they have it: of several deliveries
-// the next one. An attribute's is the beginning of its day.
+// the next one, and of yearly renewals when that began. An attribute's is the beginning of its day.
 func (o Occasion) Dates(ctx context.Context, q store.Querier, ns string, customers []string) (_ map[string]time.Time, err error) {
 	s := &statement{env: Env{Namespace: ns, Shop: Shop{Zone: o.zone()}, Dialect: q.Dialect()}, bound: make(map[any]int)}
 	s.text(ns)
@@ -162,6 +162,8 @@ func (o Occasion) Dates(ctx context.Context, q store.Querier, ns string, custome
 		query = of("metrics", "x.last_order_at", "")
 	case v1alpha1.DateNextDelivery:
 		query = of("subscriptions", "MIN(x.next_delivery_at)", " AND x.status = 'Active'") + " GROUP BY x.customer_id"
+	case v1alpha1.DateSubscriptionRenewal:
+		query = of("subscriptions", "MIN(x.started_at)", " AND x.status = 'Active'") + " GROUP BY x.customer_id"
 	case v1alpha1.DateReplenishment:
 		query = of("replenishments", "x.due_at", " AND x.scope = 'any' AND x.id = ''")
 	default:

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package channel sends one message to one customer through a provider and says what became of it.
-// The providers are in the packages below: line, email and sms.
+// The providers are in the packages below: line, email and sms; webhook calls the shop's own systems.
 package channel
 
 import (
@@ -14,19 +14,20 @@ import (
 	"github.com/google/uuid"
 )
 
-// Message is one rendered message for one customer. Exactly one of Email, Line and SMS is set.
+// Message is one rendered message for one customer. Exactly one of Email, Line, SMS and Webhook is set.
 type Message struct {
 	// Key is the message's own and never changes: LINE's retry key, the mail's Message-ID, the
 	// reference in the callbacks. Two sendings with one Key are one message.
 	Key uuid.UUID
 	// Customer is the customer's id. Senders do not transmit it; allow lists are by it.
 	Customer string
-	// To is a mail address, a LINE user id or an E.164 number.
+	// To is a mail address, a LINE user id or an E.164 number; empty for a webhook.
 	To string
 
-	Email *Email
-	Line  *Line
-	SMS   *SMS
+	Email   *Email
+	Line    *Line
+	SMS     *SMS
+	Webhook *Webhook
 }
 
 // Email is the content of a mail. At least one of HTML and Text is set.
@@ -62,6 +63,15 @@ type SMS struct {
 	// Since is when the sending was begun, on machine time; only Resolve asks, and does not look
 	// further back. Zero means now.
 	Since time.Time
+}
+
+// Webhook is a call of a system of the shop's.
+type Webhook struct {
+	URL string
+	// Body is JSON.
+	Body json.RawMessage
+	// Timeout is how long the call may take.
+	Timeout time.Duration
 }
 
 // Begin is called at the last moment before the provider could take the message. If it fails

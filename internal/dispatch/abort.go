@@ -62,40 +62,50 @@ func (e *Engine) watchRun(ctx context.Context, r *openRun) error {
 	if spec == nil || spec.AbortOn == nil {
 		return nil
 	}
-	reason, err := e.harm(ctx, r, spec.AbortOn)
-	if err != nil || reason == "" {
+	c, err := e.countHarm(ctx, `m.ns = $1 AND m.scenario = $2 AND m.run = $3`, []any{r.ref.Namespace, r.ref.Name, r.run})
+	if err != nil {
 		return err
+	}
+	reason := c.harm(spec.AbortOn)
+	if reason == "" {
+		return nil
 	}
 	e.notify(r.ref)
 	return e.abort(ctx, r, aborted+reason)
 }
 
-// harm says which rate of a run is above its limit.
-func (e *Engine) harm(ctx context.Context, r *openRun, limits *crm.AbortOn) (string, error) {
-	var sent, bounced, complained, left int64
-	of := []any{r.ref.Namespace, r.ref.Name, r.run}
-	err := e.store.QueryRow(ctx, `SELECT COUNT(*) FILTER (WHERE state IN ('sent', 'unknown')), COUNT(bounced_at) FROM messages WHERE ns = $1 AND scenario = $2 AND run = $3`, of...).Scan(&sent, &bounced)
+// harmCounts are what came back of what was sent.
+type harmCounts struct{ sent, bounced, complained, left int64 }
+
+// countHarm counts among the messages m that a condition holds for.
+func (e *Engine) countHarm(ctx context.Context, where string, args []any) (c harmCounts, err error) {
+	err = e.store.QueryRow(ctx, `SELECT COUNT(*) FILTER (WHERE m.state IN ('sent', 'unknown')), COUNT(m.bounced_at) FROM messages m WHERE `+where, args...).Scan(&c.sent, &c.bounced)
 	if err != nil {
-		return "", fmt.Errorf("counting what run %s sent: %w", r.run, err)
-	}
-	if sent < limits.MinimumSentOrDefault() {
-		return "", nil
+		return c, fmt.Errorf("counting what was sent: %w", err)
 	}
 	err = e.store.QueryRow(ctx, `SELECT COUNT(DISTINCT CASE WHEN x.kind = 'complained' THEN m.id END), COUNT(DISTINCT CASE WHEN x.kind = 'unsubscribed' THEN m.id END)
-FROM messages m JOIN receipts x ON x.message_id = m.id WHERE m.ns = $1 AND m.scenario = $2 AND m.run = $3 AND x.kind IN ('complained', 'unsubscribed')`, of...).Scan(&complained, &left)
+FROM messages m JOIN receipts x ON x.message_id = m.id WHERE `+where+` AND x.kind IN ('complained', 'unsubscribed')`, args...).Scan(&c.complained, &c.left)
 	if err != nil {
-		return "", fmt.Errorf("counting what came back of run %s: %w", r.run, err)
+		return c, fmt.Errorf("counting what came back: %w", err)
+	}
+	return c, nil
+}
+
+// harm says which rate is above its limit; empty where none is.
+func (c harmCounts) harm(limits *crm.AbortOn) string {
+	if c.sent < limits.MinimumSentOrDefault() {
+		return ""
 	}
 	for _, rate := range []struct {
 		what  string
 		n     int64
 		limit crm.Percentage
-	}{{"bounceRate", bounced, limits.BounceRate}, {"complaintRate", complained, limits.ComplaintRate}, {"unsubscribeRate", left, limits.UnsubscribeRate}} {
-		if rate.limit != "" && float64(rate.n) > rate.limit.Fraction()*float64(sent) {
-			return fmt.Sprintf("%d of %d sent, %.1f%%, is more than %s, %s", rate.n, sent, 100*float64(rate.n)/float64(sent), rate.what, rate.limit), nil
+	}{{"bounceRate", c.bounced, limits.BounceRate}, {"complaintRate", c.complained, limits.ComplaintRate}, {"unsubscribeRate", c.left, limits.UnsubscribeRate}} {
+		if rate.limit != "" && float64(rate.n) > rate.limit.Fraction()*float64(c.sent) {
+			return fmt.Sprintf("%d of %d sent, %.1f%%, is more than %s, %s", rate.n, c.sent, 100*float64(rate.n)/float64(c.sent), rate.what, rate.limit)
 		}
 	}
-	return "", nil
+	return ""
 }
 
 // abort cancels what a run has not sent, and ends the ways of those who were to get it.

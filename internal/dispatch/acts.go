@@ -47,6 +47,7 @@ func (b *batch) act(ctx context.Context, t *traveller, steps []*journey.Step) er
 				facts = map[string]any{}
 			}
 			facts[entryFrom] = b.ref.Name
+			delete(facts, journey.EntryProductNow) // there it is another now
 			text, err := json.Marshal(facts)
 			if err != nil {
 				return fmt.Errorf("writing what lets in to %s: %w", s.Enters, err)
@@ -59,8 +60,7 @@ func (b *batch) act(ctx context.Context, t *traveller, steps []*journey.Step) er
 
 // attributes are what an update writes; nil where the customer lacks what its templates need.
 func (b *batch) attributes(ctx context.Context, t *traveller, s *journey.Step) (map[string]json.RawMessage, error) {
-	data := &content.Data{Customer: t.facts.Customer, Entry: t.facts.Entry, Coupon: t.facts.Coupon, Shop: maps.Clone(b.rev.shop), Location: b.rev.loc, Currency: b.rev.Bundle.Shop.Currency}
-	values, err := b.rev.templates[s.Name].update.Render(ctx, data)
+	values, err := b.rev.templates[s.Name].update.Render(ctx, b.rev.data(t.facts.Customer, t.facts.Entry, t.facts.Coupon))
 	var missing *content.MissingValueError
 	if errors.As(err, &missing) {
 		return nil, nil

@@ -37,6 +37,9 @@ const (
 // Arm makes the engine work on a Scenario, or on a new revision of it. Those who wait for a step
 // that is gone go on at the next one that is still there.
 func (e *Engine) Arm(ctx context.Context, a Armed) error {
+	if err := e.wantPredictions(ctx, a); err != nil {
+		return err
+	}
 	e.mu.Lock()
 	before, known := e.armed[a.Ref]
 	e.mu.Unlock()
@@ -63,12 +66,13 @@ ON CONFLICT (ns, scenario, revision) DO NOTHING`, a.Namespace, a.Name, a.Revisio
 		if oldRevision == a.Revision && oldState == state && oldEpoch == a.Epoch {
 			return nil
 		}
+		recount := false
 		switch {
 		case oldRevision == "":
 		case oldEpoch != a.Epoch:
 			err = e.endEpoch(ctx, tx, a.Ref, oldEpoch)
 		case oldRevision != a.Revision:
-			err = e.carryOver(ctx, tx, a, oldRevision)
+			recount, err = e.carryOver(ctx, tx, a, oldRevision)
 		}
 		if err != nil {
 			return err
@@ -84,8 +88,10 @@ ON CONFLICT (ns, scenario, revision) DO NOTHING`, a.Namespace, a.Name, a.Revisio
 			return err
 		}
 		_, err = tx.Exec(ctx, `INSERT INTO scenarios (ns, name, epoch, revision, state, goal_seen_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $6)
-ON CONFLICT (ns, name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, state = excluded.state, updated_at = excluded.updated_at`,
-			a.Namespace, a.Name, a.Epoch, a.Revision, state, now)
+ON CONFLICT (ns, name) DO UPDATE SET epoch = excluded.epoch, revision = excluded.revision, state = excluded.state, updated_at = excluded.updated_at,
+  goal_seen_at = CASE WHEN $7 THEN 0 ELSE scenarios.goal_seen_at END,
+  stopped = CASE WHEN scenarios.revision = excluded.revision THEN scenarios.stopped ELSE '' END`,
+			a.Namespace, a.Name, a.Epoch, a.Revision, state, now, recount)
 		if err != nil {
 			return fmt.Errorf("arming: %w", err)
 		}
@@ -99,6 +105,28 @@ ON CONFLICT (ns, name) DO UPDATE SET epoch = excluded.epoch, revision = excluded
 	e.armed[a.Ref] = &armed{Armed: a}
 	e.mu.Unlock()
 	e.Wake()
+	return nil
+}
+
+// wantEvery is how often a scenario says that it wants predictions, on business time: those that nobody has wanted for
+// a week are dropped.
+const wantEvery = 12 * time.Hour
+
+// wantPredictions has the next purchases predicted that let in, or end a wait.
+func (e *Engine) wantPredictions(ctx context.Context, a Armed) error {
+	now := e.clock.Now()
+	e.mu.Lock()
+	due := now.Sub(e.predicted[a.Ref]) >= wantEvery
+	e.mu.Unlock()
+	if !due || !a.Compiled.Journey.Predicts() {
+		return nil
+	}
+	if err := e.store.TrackReplenishment(ctx, a.Namespace, store.ReplenishAny, "", now); err != nil {
+		return fmt.Errorf("predicting purchases for scenario %s/%s: %w", a.Namespace, a.Name, err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.predicted[a.Ref] = now
 	return nil
 }
 

@@ -131,7 +131,7 @@ SELECT 'shop', 'winback', ` + id + `, '', 'v', 'all', i, CASE WHEN i % 1000 = 0 
 		}
 		shard := "00000000-0000-4000-9000-000000000001"
 		d := f.st.Dialect()
-		values, args := valuesOf(d, nil, endTypes, [][]any{{shard, 1, "sent", "", nil, 1, 0, 5, nil}, {nilKey, 1, "sent", "", nil, 1, 0, 5, nil}})
+		values, args := valuesOf(d, nil, endTypes, [][]any{{shard, 1, "sent", "", nil, 1, 0, 5, nil, nil, nil, nil}, {nilKey, 1, "sent", "", nil, 1, 0, 5, nil, nil, nil, nil}})
 		tests := map[string]string{
 			"page":     explained(pageSQL+` ORDER BY m.id LIMIT $3`, shard, nilKey, pageSize, 10),
 			"due":      explained(`SELECT customer_id FROM enrolments e WHERE e.ns = 'shop' AND e.scenario = 'winback' AND e.epoch = '' AND e.state = 'active' AND e.due_at <= 10 ORDER BY e.due_at, e.customer_id, e.entry LIMIT 1000`),

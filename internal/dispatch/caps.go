@@ -132,7 +132,7 @@ func lockCustomers(ctx context.Context, tx *store.Tx, ns string, ids []string) e
 // since a moment.
 func readHad(ctx context.Context, tx *store.Tx, ns string, ids []string, now, since time.Time) (_ map[string][]had, err error) {
 	rows, err := tx.Query(ctx, `SELECT customer_id, id, channel, state, priority, COALESCE(ended_at, $4) FROM messages
-WHERE ns = $1 AND customer_id `+tx.Dialect().AnyText(2)+` AND planned_at > $3
+WHERE ns = $1 AND customer_id `+tx.Dialect().AnyText(2)+` AND planned_at > $3 AND kind <> 'webhook'
   AND (state IN ('sending', 'sent', 'unknown') OR state = 'planned' AND due_at <= $4 AND COALESCE(not_before, 0) <= $4)`,
 		ns, store.List(tx.Dialect(), ids), store.Millis(since), store.Millis(now))
 	if err != nil {

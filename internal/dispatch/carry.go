@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -16,14 +17,15 @@ import (
 const unplanned = `EXISTS (SELECT 1 FROM runs r WHERE r.ns = enrolments.ns AND r.scenario = enrolments.scenario AND r.run = enrolments.run
     AND r.slot_at = enrolments.due_at AND r.state IN ('enrolling', 'planning'))`
 
-// carryOver moves those who wait for a step that the new revision has not got.
-func (e *Engine) carryOver(ctx context.Context, tx *store.Tx, a Armed, oldRevision string) error {
+// carryOver moves those who wait for a step that the new revision has not got, and tells whether the goal is
+// another one.
+func (e *Engine) carryOver(ctx context.Context, tx *store.Tx, a Armed, oldRevision string) (newGoal bool, err error) {
 	before, err := e.revisions.journey(ctx, tx, a.Ref, oldRevision)
 	if store.IsNotFound(err) {
-		return nil
+		return false, nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	now := store.Millis(e.clock.Now())
 	for from, to := range journey.Resume(before, a.Compiled.Journey) {
@@ -34,10 +36,18 @@ func (e *Engine) carryOver(ctx context.Context, tx *store.Tx, a Armed, oldRevisi
 			args[4] = now
 		}
 		if _, err := tx.Exec(ctx, query, args...); err != nil {
-			return fmt.Errorf("moving those who wait for %q: %w", from, err)
+			return false, fmt.Errorf("moving those who wait for %q: %w", from, err)
 		}
 	}
-	return nil
+	return !sameGoal(before.Goal, a.Compiled.Journey.Goal), nil
+}
+
+// sameGoal tells whether two goals, of which either may be nil, count the same.
+func sameGoal(a, b *crm.Goal) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Event == b.Event && a.Within.Duration() == b.Within.Duration() && a.AttributionOrDefault() == b.AttributionOrDefault()
 }
 
 // endEpoch ends the ways of those who are under way in an epoch when another one begins: in that one

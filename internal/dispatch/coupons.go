@@ -8,8 +8,10 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -93,9 +95,15 @@ func (b *batch) giveCoupons(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
+	ways, err := waysTo(ctx, tx, b.ref.Namespace, customers)
+	if err != nil {
+		return err
+	}
 	var without []entryKey
 	for _, k := range order {
-		if _, has := have[k]; !has {
+		// Whose message will be left out needs none.
+		reached := slices.ContainsFunc(need[k], func(m *plannedMessage) bool { return m.step.Reaches(ways[k.customer]) })
+		if _, has := have[k]; !has && reached {
 			without = append(without, k)
 		}
 	}
@@ -109,6 +117,26 @@ func (b *batch) giveCoupons(ctx context.Context, tx *store.Tx) error {
 		}
 	}
 	return b.assign(ctx, tx, spec.Pool, spec.ValidFor.Duration(), without[:len(codes)], codes)
+}
+
+// waysTo are the kinds of channels that reach customers: they have the address, and have consented.
+func waysTo(ctx context.Context, tx *store.Tx, ns string, customers []string) (_ map[string][]journey.Kind, err error) {
+	d := tx.Dialect()
+	rows, err := tx.Query(ctx, `SELECT c.id, k.channel FROM customers c JOIN consents k ON k.ns = c.ns AND k.customer_id = c.id AND k.state = 'granted'
+WHERE c.ns = $1 AND c.id `+d.AnyText(2)+` AND CASE k.channel WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END IS NOT NULL`, ns, store.List(d, customers))
+	if err != nil {
+		return nil, fmt.Errorf("reading who can be reached: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	out := map[string][]journey.Kind{}
+	for rows.Next() {
+		var id, kind string
+		if err := rows.Scan(&id, &kind); err != nil {
+			return nil, fmt.Errorf("reading who can be reached: %w", err)
+		}
+		out[id] = append(out[id], journey.Kind(kind))
+	}
+	return out, rows.Err()
 }
 
 // freeCoupons locks so many coupons of a pool that nobody has, or fewer where there are no more.

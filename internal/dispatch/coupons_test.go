@@ -162,3 +162,22 @@ func TestCouponWithoutAPool(t *testing.T) {
 		}
 	}
 }
+
+// TestNoCouponForWhoCannotBeReached keeps codes for those whose message goes out.
+func TestNoCouponForWhoCannotBeReached(t *testing.T) {
+	testenv.Stores(t, func(t *testing.T, dsn string) {
+		f := newFixture(t, dsn)
+		f.customers(4)
+		f.coupons("autumn", 3, time.Time{})
+		f.exec(`DELETE FROM consents WHERE customer_id = 'c00000'`)
+		f.exec(`UPDATE customers SET line_user_id = NULL WHERE id = 'c00001'`) // and gets the mail
+		e := f.engine()
+		f.fire(e, f.armed(`[{"name": "a", "line": {"channel": "push", "messages": [{"type": "text", "text": "{{ coupon.code }}"}],
+			"fallback": {"email": {"channel": "mail", "subject": "s", "text": "{{ coupon.code }}"}}}}]`, withCoupon("autumn", "14d")))
+		f.finish(e)
+		f.want("sent:3;skipped NoConsent:1;")
+		if n := f.count(`SELECT COUNT(*) FROM coupons WHERE customer_id = 'c00000'`); n > 0 {
+			t.Error("who cannot be reached has a code")
+		}
+	})
+}

@@ -40,6 +40,9 @@ type Options struct {
 	// Attribute credits orders that arrived to a scenario, and says for how many that made a difference; nil
 	// for none.
 	Attribute func(ctx context.Context, a Armed) (changed int64, err error)
+	// Convert credits events that reach a scenario's goal to the enrolments of these customers, and says for
+	// how many that made a difference; nil for none.
+	Convert func(ctx context.Context, tx *store.Tx, a Armed, customers []string) (changed int64, err error)
 	// Shards is how many shards this process works on at once. 0 for 8.
 	Shards int
 }
@@ -56,16 +59,19 @@ type Engine struct {
 	log       logr.Logger
 	metrics   *counters
 	attribute func(context.Context, Armed) (int64, error)
+	convert   func(context.Context, *store.Tx, Armed, []string) (int64, error)
 	holder    string
 	shards    int
 	// firstBackoff and heldBack are the constants of these names; tests have less time.
 	firstBackoff, heldBack time.Duration
 	wake                   chan struct{}
 
-	mu      sync.Mutex
-	armed   map[Ref]*armed
-	working map[Ref]int // shards in work, by scenario
-	total   int
+	mu    sync.Mutex
+	armed map[Ref]*armed
+	// predicted is when scenarios said last that they want predictions.
+	predicted map[Ref]time.Time
+	working   map[Ref]int // shards in work, by scenario
+	total     int
 	// held are the shards that wait for their channel, by when they are looked at again.
 	held    map[string]time.Time
 	letGoAt int64 // how often channels had been resumed when the held ones were let go
@@ -98,6 +104,8 @@ type armed struct {
 	orders   int64
 	// decided is when its experiments were looked at, on machine time.
 	decided time.Time
+	// guard is how what it sends outside of runs was judged.
+	guard streamGuard
 	// awaited are facts that its segment has not heard of yet. Only ticks use it.
 	awaited awaited
 }
@@ -113,10 +121,10 @@ func NewEngine(o Options) *Engine {
 	}
 	return &Engine{
 		store: o.Store, clock: o.Clock, signer: o.Signer, oneClick: o.OneClick, channels: o.Channels, log: o.Log,
-		revisions: newRevisions(o.Store, o.Compiler), attribute: o.Attribute, metrics: newCounters(),
+		revisions: newRevisions(o.Store, o.Compiler), attribute: o.Attribute, convert: o.Convert, metrics: newCounters(),
 		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
 		shards: o.Shards, wake: make(chan struct{}, 1),
-		armed: map[Ref]*armed{}, working: map[Ref]int{}, notify: func(Ref) {},
+		armed: map[Ref]*armed{}, predicted: map[Ref]time.Time{}, working: map[Ref]int{}, notify: func(Ref) {},
 		firstBackoff: firstBackoff, heldBack: heldBack,
 		held: map[string]time.Time{}, enrolled: map[runKey]string{}, guarded: map[runKey]guarded{},
 	}
@@ -237,6 +245,9 @@ func (e *Engine) stream(ctx context.Context, a *armed) error {
 	now := e.clock.Now()
 	if !a.next.IsZero() && a.next.After(now) {
 		return nil
+	}
+	if passed, err := e.guardStream(ctx, a); err != nil || !passed {
+		return err
 	}
 	planned := 0
 	for range batchesPerTurn {

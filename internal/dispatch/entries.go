@@ -48,6 +48,9 @@ func listenersOf(a *Armed) []store.Listener {
 			event(name, timeout, true)
 		}
 	}
+	if name := j.GoalEvent(); name != "" {
+		event(name, j.Goal.Within.Duration(), false)
+	}
 	if j.ExitsWithSegment() {
 		listen(store.Listener{Kind: store.ListenExit, Name: a.Segment})
 	}
@@ -161,14 +164,44 @@ func (e *Engine) letIn(ctx context.Context, a *armed, last string) error {
 	return nil
 }
 
-// admit enrols those whom facts let in.
+// admit decides about facts: who is let in, who is looked at, and who has reached the goal.
 func (e *Engine) admit(ctx context.Context, tx *store.Tx, a *armed, arrivals []store.Arrival) error {
 	if err := e.awaken(ctx, tx, a, arrivals); err != nil {
 		return err
 	}
-	if a.Suspended {
+	if !a.Suspended {
+		if err := e.enrolArrived(ctx, tx, a, arrivals); err != nil {
+			return err
+		}
+	}
+	return e.reach(ctx, tx, a, arrivals)
+}
+
+// reach credits events that are the scenario's goal.
+func (e *Engine) reach(ctx context.Context, tx *store.Tx, a *armed, arrivals []store.Arrival) error {
+	goal := a.Compiled.Journey.GoalEvent()
+	if goal == "" || e.convert == nil {
 		return nil
 	}
+	var who []string
+	for i := range arrivals {
+		if arrivals[i].Kind == store.ListenEvent && arrivals[i].Name == goal {
+			who = append(who, arrivals[i].Customer)
+		}
+	}
+	if len(who) == 0 {
+		return nil
+	}
+	slices.Sort(who)
+	changed, err := e.convert(ctx, tx, a.Armed, slices.Compact(who))
+	if changed > 0 {
+		e.notify(a.Ref)
+	}
+	return err
+}
+
+// enrolArrived enrols those whom facts let in.
+func (e *Engine) enrolArrived(ctx context.Context, tx *store.Tx, a *armed, arrivals []store.Arrival) error {
 	if a.Compiled.Journey.Calendar != nil {
 		if err := e.belated(ctx, tx, a, arrivals); err != nil {
 			return err
@@ -191,6 +224,9 @@ func (e *Engine) admit(ctx context.Context, tx *store.Tx, a *armed, arrivals []s
 		}
 		if err := decode(in.Facts, &entry.Facts); err != nil {
 			return fmt.Errorf("reading what %s %s says: %w", in.Kind, in.Ref, err)
+		}
+		if in.Kind == store.ListenProduct {
+			entry.Facts[journey.EntryNews] = in.Ref
 		}
 		if id, ok := entry.Facts[propertyOrderID].(string); ok && id != "" && trigger.Event != nil && trigger.Event.Name == crm.EventOrderCompleted {
 			entry.Ref = id // tracked and imported, it is one order
@@ -236,16 +272,10 @@ func enters(t *crm.Trigger, a *store.Arrival) bool {
 // awaken lets those be looked at who wait for what happened, or may have to leave for it.
 func (e *Engine) awaken(ctx context.Context, tx *store.Tx, a *armed, arrivals []store.Arrival) error {
 	j := a.Compiled.Journey
-	listens := map[string]bool{}
-	for i := range j.Steps {
-		if name, _ := j.Steps[i].Listens(); name != "" {
-			listens[name] = true
-		}
-	}
 	var who []string
 	for i := range arrivals {
 		in := &arrivals[i]
-		if in.Kind == store.ListenExit || in.Kind == store.ListenEvent && listens[in.Name] || in.Kind == store.ListenOrder && listens[crm.EventOrderCompleted] {
+		if in.Kind == store.ListenExit || in.Kind == store.ListenEvent && j.Awaits(in.Name) || in.Kind == store.ListenOrder && j.Awaits(crm.EventOrderCompleted) {
 			who = append(who, in.Customer)
 		}
 	}

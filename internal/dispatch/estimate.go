@@ -5,58 +5,68 @@ package dispatch
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/kaeru-dev/kaeru/internal/content"
 	"github.com/kaeru-dev/kaeru/internal/journey"
+	"github.com/kaeru-dev/kaeru/internal/recommend"
 )
 
 // sampleSize is how many customers' texts are rendered to see how many parts they take.
 const sampleSize = 50
 
 // partsOf is how many parts a text message takes, rounded up, on the average of some of a run's recipients.
-func (e *Engine) partsOf(ctx context.Context, r *openRun, rev *Revision, t template) (_ int64, err error) {
-	rows, err := e.store.Query(ctx, `SELECT e.customer_id, c.attributes, c.email, c.phone, c.line_user_id, `+buyerColumns+`, e.facts FROM enrolments e
-JOIN customers c ON c.ns = e.ns AND c.id = e.customer_id
-LEFT JOIN metrics u ON u.ns = e.ns AND u.customer_id = e.customer_id
-WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.run = $4 AND e.state IN ('active', 'held') LIMIT $5`,
-		r.ref.Namespace, r.ref.Name, r.epoch, r.run, sampleSize)
+func (e *Engine) partsOf(ctx context.Context, r *openRun, rev *Revision, t template) (int64, error) {
+	letters, err := e.sample(ctx, r, rev, t)
 	if err != nil {
-		return 0, fmt.Errorf("reading some of the recipients: %w", err)
+		return 0, err
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
+	if err := e.fillRecommendations(ctx, letters); err != nil && !errors.Is(err, recommend.ErrNotReady) {
+		return 0, err
+	}
+	// Nobody has a coupon yet. One with a code of common length takes the place of theirs.
+	likely := coupon{code: "XXXX-XXXX-XX", until: e.clock.Now()}
 	var parts, n int64
-	for rows.Next() {
-		var id string
-		var attributes, facts []byte
-		var email, phone, line sql.NullString
-		var bought buyer
-		if err := rows.Scan(append(append([]any{&id, &attributes, &email, &phone, &line}, bought.scans()...), &facts)...); err != nil {
-			return 0, fmt.Errorf("reading some of the recipients: %w", err)
-		}
-		entry, err := journey.ReadEntry(facts)
+	for i := range letters {
+		l := &letters[i]
+		facts, err := l.who.facts(l.customer)
 		if err != nil {
-			return 0, err
+			continue // whose message will fail
 		}
-		data := &content.Data{
-			Customer: customerFacts(id, attributes, email, phone, line, &bought), Entry: entry, Shop: maps.Clone(rev.shop), Location: rev.loc, Currency: rev.Bundle.Shop.Currency,
-			Coupon: map[string]any{"code": "XXXX-XXXX-XX", "pool": "", "expires_at": e.clock.Now()},
-		}
-		key := journey.Key(r.ref.Namespace, r.ref.Name, r.epoch, id, "", "")
-		text, err := t.sms.Render(ctx, data, content.Links{Signer: e.signer, Namespace: r.ref.Namespace, Message: key, Clicks: true})
+		data := rev.data(facts, l.let, likely.facts())
+		data.Recommendations = l.recommended
+		text, err := t.sms.Render(ctx, data, content.Links{Signer: e.signer, Namespace: r.ref.Namespace, Message: l.key, Clicks: true})
 		if err != nil {
-			continue // whose message would be skipped
+			continue // whose message will be skipped
 		}
 		parts, n = parts+int64(text.Count.Parts), n+1
-	}
-	if err := rows.Err(); err != nil {
-		return 0, fmt.Errorf("reading some of the recipients: %w", err)
 	}
 	if n == 0 {
 		return 1, nil
 	}
 	return (parts + n - 1) / n, nil
+}
+
+// sample is letters to some of a run's recipients.
+func (e *Engine) sample(ctx context.Context, r *openRun, rev *Revision, t template) (letters []letter, err error) {
+	rows, err := e.store.Query(ctx, `SELECT e.customer_id, `+customerColumns+`, e.facts FROM enrolments e`+customerJoins(`e`)+`
+WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.run = $4 AND e.state IN ('active', 'held') LIMIT $5`,
+		r.ref.Namespace, r.ref.Name, r.epoch, r.run, sampleSize)
+	if err != nil {
+		return nil, fmt.Errorf("reading some of the recipients: %w", err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		l := letter{ref: r.ref, rev: rev, template: t}
+		if err := rows.Scan(append(append([]any{&l.customer}, l.who.scans()...), &l.entry)...); err != nil {
+			return nil, fmt.Errorf("reading some of the recipients: %w", err)
+		}
+		if l.let, err = journey.ReadEntry(l.entry); err != nil {
+			return nil, err
+		}
+		l.key = journey.Key(r.ref.Namespace, r.ref.Name, r.epoch, l.customer, "", "")
+		letters = append(letters, l)
+	}
+	return letters, rows.Err()
 }

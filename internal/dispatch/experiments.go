@@ -139,29 +139,30 @@ ON CONFLICT (ns, scenario, epoch, step, test) DO NOTHING`, a.Namespace, a.Name, 
 // Nobody has seen another of theirs: those whose sending began keep what they have.
 func (e *Engine) prefer(ctx context.Context, letters []letter) error {
 	of := map[string]verdicts{}
+	changed := map[string][]string{} // messages, by the variant that they get
 	for i := range letters {
 		l := &letters[i]
 		if l.variant == "" || l.state != StatePlanned || l.attempts > 0 {
 			continue
 		}
-		rev, err := e.revisions.get(ctx, l.ref.Namespace, l.ref.Name, l.revision)
-		if err != nil {
-			continue // which is found out when it is rendered
-		}
-		s, known := rev.Journey.Step(l.step)
-		if !known || s.Experiment == nil || s.Experiment.Winner == nil {
+		if l.planned == nil || l.planned.Experiment == nil || l.planned.Experiment.Winner == nil {
 			continue
 		}
 		if of[l.epoch] == nil {
+			var err error
 			if of[l.epoch], err = e.verdictsOf(ctx, e.store, l.ref, l.epoch); err != nil {
 				return err
 			}
 		}
-		if won := of[l.epoch][[2]string{l.step, s.Experiment.Test}]; won != "" && won != l.variant {
-			if _, err := e.store.Exec(ctx, `UPDATE messages SET variant = $2 WHERE id = $1 AND state = 'planned' AND attempts = 0`, l.id, won); err != nil {
-				return fmt.Errorf("giving a message the variant that won: %w", err)
-			}
+		if won := of[l.epoch][[2]string{l.step, l.planned.Experiment.Test}]; won != "" && won != l.variant {
+			changed[won] = append(changed[won], l.id)
 			l.variant = won
+		}
+	}
+	d := e.store.Dialect()
+	for won, ids := range changed {
+		if _, err := e.store.Exec(ctx, `UPDATE messages SET variant = $1 WHERE state = 'planned' AND attempts = 0 AND id `+d.AnyUUID(2), won, store.List(d, ids)); err != nil {
+			return fmt.Errorf("giving messages the variant that won: %w", err)
 		}
 	}
 	return nil

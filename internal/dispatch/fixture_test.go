@@ -250,6 +250,8 @@ type provider struct {
 	resolves map[uuid.UUID]int
 	// script says what becomes of a try; nil takes everything.
 	script func(m *channel.Message, n int) step
+	// seen is told of each message that it takes, and whether it was found out about; nil for nobody.
+	seen func(m *channel.Message, resolved bool)
 	// graves are the calls of processes that died in the middle of them.
 	graves chan struct{}
 }
@@ -278,10 +280,16 @@ func (p *provider) next(m *channel.Message, counts map[uuid.UUID]int) step {
 	return p.script(m, p.sends[m.Key]+p.resolves[m.Key])
 }
 
-func (p *provider) take(m *channel.Message) {
+func (p *provider) take(m *channel.Message, resolved bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if resolved && p.took[m.Key] > 0 {
+		return
+	}
 	p.took[m.Key]++
+	if p.seen != nil {
+		p.seen(m, resolved)
+	}
 }
 
 func (p *provider) Send(ctx context.Context, m *channel.Message, begin channel.Begin) channel.Outcome {
@@ -300,7 +308,7 @@ func (p *provider) Send(ctx context.Context, m *channel.Message, begin channel.B
 		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted}
 	}
 	if s.out.End == channel.Sent || s.diesTaken || s.out.End == channel.Unknown || s.out.Ambiguous {
-		p.take(m)
+		p.take(m, false)
 	}
 	if s.diesTaken {
 		<-p.graves
@@ -317,11 +325,7 @@ func (p *provider) Resolve(_ context.Context, m *channel.Message) channel.Outcom
 	if s.diesBegun || s.diesTaken {
 		<-p.graves
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.took[m.Key] == 0 {
-		p.took[m.Key] = 1
-	}
+	p.take(m, true)
 	return channel.Outcome{End: channel.Sent}
 }
 

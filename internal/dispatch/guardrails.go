@@ -129,7 +129,7 @@ func (e *Engine) abortedBefore(ctx context.Context, r *openRun, revision string)
 }
 
 func (e *Engine) growth(ctx context.Context, r *openRun, recipients int64, most crm.Percentage) (reason string, err error) {
-	rows, err := e.store.Query(ctx, `SELECT recipients FROM runs WHERE ns = $1 AND scenario = $2 AND slot_at < $3 AND recipients IS NOT NULL
+	rows, err := e.store.Query(ctx, `SELECT recipients FROM runs WHERE ns = $1 AND scenario = $2 AND slot_at < $3 AND recipients > 0
   AND state IN ('planning', 'planned', 'running', 'complete') ORDER BY slot_at DESC LIMIT $4`, r.ref.Namespace, r.ref.Name, store.Millis(r.slot), lastRuns)
 	if err != nil {
 		return "", fmt.Errorf("reading the runs before: %w", err)
@@ -160,12 +160,9 @@ func (e *Engine) budget(ctx context.Context, r *openRun, rev *Revision, b *crm.B
 	if err != nil {
 		return "", err
 	}
-	var spent money.Amount
-	err = e.store.QueryRow(ctx, `SELECT CAST(COALESCE(SUM(cost), 0) AS BIGINT) FROM messages
-WHERE ns = $1 AND scenario = $2 AND state IN ('sent', 'unknown') AND ended_at > $3`,
-		r.ref.Namespace, r.ref.Name, store.Millis(e.clock.Now().Add(-b.Per.Duration()))).Scan(&spent)
+	spent, err := e.spent(ctx, r.ref, rev.Journey.Channels(), b.Per.Duration())
 	if err != nil {
-		return "", fmt.Errorf("summing what was spent: %w", err)
+		return "", err
 	}
 	planned, err := e.estimate(ctx, r, rev, recipients)
 	if err != nil {

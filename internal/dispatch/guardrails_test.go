@@ -4,6 +4,7 @@
 package dispatch
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/money"
 	"github.com/kaeru-dev/kaeru/internal/testenv"
 )
@@ -184,4 +186,73 @@ func TestRunIsAborted(t *testing.T) {
 		}
 		f.taken()
 	})
+}
+
+// TestStreamIsGuarded is about a Scenario without runs: its budget holds it until the time is over, and rates stop
+// it until it is another revision.
+func TestStreamIsGuarded(t *testing.T) {
+	testenv.Stores(t, func(t *testing.T, dsn string) {
+		f := newFixture(t, dsn)
+		f.customers(40)
+		ch := f.channel("email")
+		ch.Price = 3 * money.Unit
+		f.channels.Put(mail, ch)
+		scenario := func(g crm.Guardrails) Armed {
+			return f.anybody(f.armed(oneMail, on("Product Added", nil), guardedBy(g)))
+		}
+		amount := intstr.FromInt32(10)
+		a := scenario(crm.Guardrails{
+			Budget:  &crm.Budget{Amount: amount, Currency: "JPY", Per: "2d"},
+			AbortOn: &crm.AbortOn{BounceRate: "30%", MinimumSent: 5},
+		})
+		e := f.engine()
+		f.ok(e.Arm(t.Context(), a))
+		enter := func(from, to int) {
+			t.Helper()
+			for i := from; i < to; i++ {
+				id := fmt.Sprintf("c%05d", i)
+				f.happen(added("e"+id, id, "k", "tea", f.clock.Now()))
+			}
+			for _, a := range e.snapshot() {
+				a.guard.at = time.Time{} // as after a while
+				a.next = time.Time{}
+			}
+			f.finish(e)
+		}
+		enter(0, 4)
+		f.want("sent:4;")
+		enter(4, 6)
+		f.want("sent:4;")
+		if got := e.Guarded(shop); got != "12 spent in 2d reach the budget of 10" {
+			t.Errorf("it is held for %q", got)
+		}
+		f.clock.SetTime(monday.Add(49 * time.Hour))
+		enter(6, 7)
+		f.want("sent:7;")
+		f.exec(`UPDATE messages SET bounced_at = 1 WHERE customer_id IN ('c00004', 'c00005')`)
+		f.ok(e.Arm(t.Context(), scenario(crm.Guardrails{AbortOn: &crm.AbortOn{BounceRate: "30%", MinimumSent: 3}})))
+		enter(7, 9)
+		f.want("sent:7;")
+		if got := e.Guarded(shop); got != "aborted: 2 of 3 sent, 66.7%, is more than bounceRate, 30%" {
+			t.Errorf("it is stopped for %q", got)
+		}
+		// Another process finds it stopped, whatever the rates are then.
+		e = f.engine()
+		f.exec(`UPDATE messages SET bounced_at = NULL`)
+		f.ok(e.Arm(t.Context(), scenario(crm.Guardrails{AbortOn: &crm.AbortOn{BounceRate: "30%", MinimumSent: 3}})))
+		enter(9, 10)
+		f.want("sent:7;")
+		f.ok(e.Arm(t.Context(), scenario(crm.Guardrails{AbortOn: &crm.AbortOn{BounceRate: "40%", MinimumSent: 3}})))
+		enter(10, 11)
+		f.want("sent:11;")
+	})
+}
+
+func TestGuardrailsOfRunsNeedASchedule(t *testing.T) {
+	b := journey.Bundle{}
+	b.Spec.Trigger.Event = &crm.EventTrigger{Name: "Product Added"}
+	b.Spec.Guardrails = &crm.Guardrails{MaxGrowth: "200%"}
+	if _, err := journey.Compile(b); err == nil || !strings.Contains(err.Error(), "spec.guardrails.maxGrowth: is about the runs of a schedule") {
+		t.Errorf("it is taken, with %v", err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -18,18 +19,27 @@ import (
 
 // learn fills in what the decisions about these customers rest on beside their own rows: what became
 // of their messages, the dates that waits end by, and the events that are waited for.
-func (e *Engine) learn(ctx context.Context, tx *store.Tx, p planning, travellers []traveller) error {
+func learn(ctx context.Context, tx *store.Tx, p planning, travellers []traveller) error {
 	j := p.rev.Journey
+	ids := make([]string, len(travellers))
+	for i := range travellers {
+		ids[i] = travellers[i].customer
+	}
 	if j.NeedsSteps() {
-		if err := e.stepResults(ctx, tx, p, travellers); err != nil {
+		if err := stepResults(ctx, tx, p, travellers, ids); err != nil {
 			return err
 		}
 	}
-	if err := learnDates(ctx, tx, p, travellers); err != nil {
+	if err := learnDates(ctx, tx, p, travellers, ids); err != nil {
 		return err
 	}
-	if err := learnCoupons(ctx, tx, p, travellers); err != nil {
+	if err := learnCoupons(ctx, tx, p, travellers, ids); err != nil {
 		return err
+	}
+	if j.NeedsProduct() {
+		if err := learnProducts(ctx, tx, p.ref.Namespace, travellers); err != nil {
+			return err
+		}
 	}
 	// Of all waits for events only those that this batch has come to.
 	waiting := map[string][]*traveller{}
@@ -53,14 +63,12 @@ func (e *Engine) learn(ctx context.Context, tx *store.Tx, p planning, travellers
 }
 
 // learnDates fills in the dates that the journey's waits end by.
-func learnDates(ctx context.Context, tx *store.Tx, p planning, travellers []traveller) error {
+func learnDates(ctx context.Context, tx *store.Tx, p planning, travellers []traveller, ids []string) error {
 	keys := p.rev.Journey.Dates()
 	if len(keys) == 0 {
 		return nil
 	}
-	ids := make([]string, len(travellers))
 	for i := range travellers {
-		ids[i] = travellers[i].customer
 		travellers[i].facts.Dates = map[journey.DateKey]time.Time{}
 	}
 	for _, key := range keys {
@@ -82,15 +90,11 @@ func learnDates(ctx context.Context, tx *store.Tx, p planning, travellers []trav
 }
 
 // learnCoupons fills in the coupons that these entries have, and when they end to hold.
-func learnCoupons(ctx context.Context, tx *store.Tx, p planning, travellers []traveller) error {
+func learnCoupons(ctx context.Context, tx *store.Tx, p planning, travellers []traveller, ids []string) error {
 	expiry := journey.DateKey{Of: crm.DateCouponExpiry}
 	dated := slices.Contains(p.rev.Journey.Dates(), expiry)
 	if p.rev.Bundle.Spec.Coupon == nil || !dated && !p.rev.Journey.NeedsCoupon() {
 		return nil
-	}
-	ids := make([]string, len(travellers))
-	for i := range travellers {
-		ids[i] = travellers[i].customer
 	}
 	have, err := couponsOf(ctx, tx, p, ids)
 	if err != nil {
@@ -105,6 +109,26 @@ func learnCoupons(ctx context.Context, tx *store.Tx, p planning, travellers []tr
 		t.facts.Coupon = c.facts()
 		if dated && !c.until.IsZero() {
 			t.facts.Dates[expiry] = c.until
+		}
+	}
+	return nil
+}
+
+// learnProducts fills in the products that let these customers in, as they are now.
+func learnProducts(ctx context.Context, tx *store.Tx, ns string, travellers []traveller) error {
+	of := map[string][]*traveller{}
+	for i := range travellers {
+		if id := journey.ProductOf(travellers[i].facts.Entry); id != "" {
+			of[id] = append(of[id], &travellers[i])
+		}
+	}
+	products, err := productsOf(ctx, tx, ns, slices.Sorted(maps.Keys(of)))
+	if err != nil {
+		return err
+	}
+	for id, p := range products {
+		for _, t := range of[id] {
+			t.facts.Entry[journey.EntryProductNow] = p.Data()
 		}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kaeru-dev/kaeru/internal/content"
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/money"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -82,6 +83,9 @@ type end struct {
 	at                        time.Time
 	// notBefore is when a message that is planned again may be looked at again.
 	notBefore time.Time
+	// instead is how a message goes out that is planned again as its step's fallback, and fellBack why.
+	instead  *journey.Way
+	fellBack string
 	// suppress, where set, is an address that must not be used again.
 	suppress *suppression
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -77,8 +78,8 @@ const (
 	beginSQL = `UPDATE messages SET state = 'sending', fence = $2, attempts = attempts + 1, begun_at = $3
 WHERE state = 'planned'
   AND EXISTS (SELECT 1 FROM shards h WHERE h.id = $1 AND h.fence = $2 AND h.state = 'open')
-  AND EXISTS (SELECT 1 FROM consents c WHERE c.ns = messages.ns AND c.customer_id = messages.customer_id
-              AND c.channel = messages.kind AND c.state = 'granted')
+  AND (messages.kind = 'webhook' OR EXISTS (SELECT 1 FROM consents c WHERE c.ns = messages.ns AND c.customer_id = messages.customer_id
+              AND c.channel = messages.kind AND c.state = 'granted'))
   AND NOT EXISTS (SELECT 1 FROM customers r JOIN suppressions s ON s.ns = r.ns AND s.channel = messages.kind
                   AND s.address = CASE messages.kind WHEN 'email' THEN r.email WHEN 'line' THEN r.line_user_id ELSE r.phone END
                   WHERE r.ns = messages.ns AND r.id = messages.customer_id)
@@ -113,7 +114,7 @@ func (l *ledger) begins(ctx context.Context, tx *store.Tx, of lease, ids []strin
 // endsSQL records ends. A callback may have told of the message before the provider's answer came:
 // what it said stays, and only what the answer alone knows is added.
 func endsSQL(values string) string {
-	return `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at, not_before) AS (VALUES ` + values + `)
+	return `WITH v (id, fence, state, reason, provider_id, parts, cost, ended_at, not_before, channel, kind, fell_back) AS (VALUES ` + values + `)
 UPDATE messages SET
   state = CASE WHEN messages.state = 'sent' THEN messages.state ELSE v.state END,
   reason = CASE WHEN messages.state = 'sent' THEN messages.reason ELSE v.reason END,
@@ -121,7 +122,8 @@ UPDATE messages SET
   begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END,
   not_before = v.not_before,
   expires_at = CASE WHEN v.not_before + 3600000 > messages.expires_at THEN v.not_before + 3600000 ELSE messages.expires_at END,
-  provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = v.cost
+  provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = v.cost,
+  channel = COALESCE(v.channel, messages.channel), kind = COALESCE(v.kind, messages.kind), fell_back = COALESCE(v.fell_back, messages.fell_back)
 FROM v
 WHERE messages.id = v.id AND (
   messages.state IN ('planned', 'sending') AND (messages.fence = v.fence OR messages.state = 'planned' AND EXISTS (
@@ -129,7 +131,7 @@ WHERE messages.id = v.id AND (
   OR messages.state = 'sent' AND messages.fence = v.fence AND messages.parts = 0 AND v.state IN ('sent', 'unknown'))`
 }
 
-var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT"}
+var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "TEXT", "TEXT", "TEXT"}
 
 func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
 	var rows [][]any
@@ -137,9 +139,14 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 		if e.begin {
 			continue
 		}
+		var instead journey.Way
+		if e.end.instead != nil {
+			instead = *e.end.instead
+		}
 		rows = append(rows, []any{
 			e.id, e.lease.fence, e.end.state, storable(e.end.reason), nullable(storable(e.end.providerID)),
 			e.end.parts, int64(e.end.cost), store.NullMillis(e.end.at), store.NullMillis(e.end.notBefore),
+			nullable(instead.Channel), nullable(string(instead.Kind)), nullable(e.end.fellBack),
 		})
 		// An address that is none cannot be kept from being used, nor is it in need of that.
 		if s := e.end.suppress; s != nil && isAddress(s) {

@@ -6,7 +6,6 @@ package dispatch
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/kaeru-dev/kaeru/internal/content"
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -31,34 +31,42 @@ type letter struct {
 	epoch, variant           string
 	channel, kind, state     string
 	attempts, tries          int
+	resting                  bool // it waits for another try
 	expires, due             time.Time
 	priority                 int
 	begun                    time.Time // when the try began that is being found out about; zero for none
 	known                    bool      // the customer is still in the store
 	address                  string
-	attributes               []byte
+	who                      customer
 	entry                    []byte // what let the customer in
+	fellBack                 string // why it goes out as its step's fallback, if so
 	coupon                   coupon
-	bought                   buyer
 	consent, suppressed      string
 	exitedFor                string // why the customer left the scenario, if so
 	converted                bool
 	// caps, and chosenCap where the customer chose one, limit how many the customer gets.
 	caps      []Cap
 	chosenCap *Cap
+	// What prepare fills in: the revision that planned it, its step there, the template that it is made of, what
+	// let the customer in, and what it recommends. unmade is why it cannot be made, and notReady that it must wait.
+	rev         *Revision
+	planned     *journey.Step
+	template    template
+	let         map[string]any
+	recommended []map[string]any
+	unmade      string
+	notReady    bool
 	// parts is how many parts of an SMS the rendered text takes.
 	parts int
 	// short are the links of the rendered message, which are stored when its sending begins.
 	short []content.ShortLink
 }
 
-const pageSQL = `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at,
-  c.id IS NOT NULL, c.email, c.phone, c.line_user_id, c.attributes,
+var pageSQL = `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at,
+  c.id IS NOT NULL,
   COALESCE(k.state, ''), COALESCE(s.reason, ''),
-  CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL, e.facts, p.code, p.pool, p.valid_until, ` + buyerColumns + `
-FROM messages m
-LEFT JOIN customers c ON c.ns = m.ns AND c.id = m.customer_id
-LEFT JOIN metrics u ON u.ns = m.ns AND u.customer_id = m.customer_id
+  CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL, e.facts, COALESCE(m.fell_back, ''), p.code, p.pool, p.valid_until, ` + customerColumns + `
+FROM messages m` + customerJoins(`m`) + `
 LEFT JOIN consents k ON k.ns = m.ns AND k.customer_id = m.customer_id AND k.channel = m.kind
 LEFT JOIN suppressions s ON s.ns = m.ns AND s.channel = m.kind
   AND s.address = CASE m.kind WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END
@@ -87,9 +95,9 @@ func (e *Engine) page(ctx context.Context, s shard, after string, held map[strin
 		l := letter{ref: s.ref}
 		var expires, due int64
 		var begun, until sql.NullInt64
-		var email, phone, line, code, pool sql.NullString
+		var code, pool sql.NullString
 		into := append([]any{&l.id, &l.customer, &l.epoch, &l.step, &l.variant, &l.revision, &l.channel, &l.kind, &l.state, &l.attempts, &expires, &due, &l.priority, &begun,
-			&l.known, &email, &phone, &line, &l.attributes, &l.consent, &l.suppressed, &l.exitedFor, &l.converted, &l.entry, &code, &pool, &until}, l.bought.scans()...)
+			&l.known, &l.consent, &l.suppressed, &l.exitedFor, &l.converted, &l.entry, &l.fellBack, &code, &pool, &until}, l.who.scans()...)
 		err := rows.Scan(into...)
 		if err != nil {
 			return nil, fmt.Errorf("reading a shard's messages: %w", err)
@@ -102,7 +110,7 @@ func (e *Engine) page(ctx context.Context, s shard, after string, held map[strin
 		if l.state == StateSending {
 			l.begun = store.NullTime(begun)
 		}
-		l.address = map[string]string{"email": email.String, "line": line.String, "sms": phone.String}[l.kind]
+		l.address = l.who.addressOf(l.kind)
 		out = append(out, l)
 	}
 	return out, rows.Err()
@@ -110,16 +118,3 @@ func (e *Engine) page(ctx context.Context, s shard, after string, held map[strin
 
 // nilKey comes before all keys.
 var nilKey = uuid.Nil.String()
-
-// customerData is what templates and conditions see of a customer.
-func (l *letter) customerData() (map[string]any, error) {
-	data := map[string]any{}
-	if len(l.attributes) > 0 {
-		if err := json.Unmarshal(l.attributes, &data); err != nil {
-			return nil, fmt.Errorf("reading a customer's attributes: %w", err)
-		}
-	}
-	data["id"] = l.customer
-	l.bought.add(data)
-	return data, nil
-}

@@ -6,7 +6,6 @@ package dispatch
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -90,8 +89,10 @@ func (e *Engine) plan(ctx context.Context, p planning) (int, error) {
 		if err != nil || n == 0 {
 			return err
 		}
-		if b.won, err = e.verdictsOf(ctx, tx, p.ref, p.epoch); err != nil {
-			return err
+		if p.rev.Journey.Decides() {
+			if b.won, err = e.verdictsOf(ctx, tx, p.ref, p.epoch); err != nil {
+				return err
+			}
 		}
 		for i := range travellers {
 			t := &travellers[i]
@@ -145,10 +146,9 @@ func (e *Engine) begun(ctx context.Context, tx *store.Tx, p planning) (*batch, e
 }
 
 func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller, error) {
-	customer, join := `'{}', NULL, NULL, NULL, `+buyerNone, ``
+	who, join := customerNone, ``
 	if p.rev.Journey.NeedsCustomer() {
-		customer = `c.attributes, c.email, c.phone, c.line_user_id, ` + buyerColumns
-		join = ` LEFT JOIN customers c ON c.ns = e.ns AND c.id = e.customer_id LEFT JOIN metrics u ON u.ns = e.ns AND u.customer_id = e.customer_id`
+		who, join = customerColumns, customerJoins(`e`)
 	}
 	entry := `NULL`
 	if p.rev.Journey.NeedsEntry() {
@@ -177,7 +177,7 @@ func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller
 	}
 	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, COALESCE(e.until_at, e.due_at), e.since_at, e.converted_at IS NOT NULL,
   EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at),
-  `+inside+`, `+customer+`, `+entry+`
+  `+inside+`, `+who+`, `+entry+`
 FROM enrolments e`+join+`
 WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.state = 'active'`+mine+`
 ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
@@ -189,13 +189,11 @@ ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 	for rows.Next() {
 		var t traveller
 		var due int64
-		var attributes, let []byte
+		var let []byte
 		var since sql.NullInt64
 		var inside bool
-		var email, phone, line sql.NullString
-		var bought buyer
-		into := append([]any{&t.customer, &t.entry, &t.cursor, &due, &since, &t.facts.Converted, &t.facts.Unsubscribed,
-			&inside, &attributes, &email, &phone, &line}, bought.scans()...)
+		var c customer
+		into := append([]any{&t.customer, &t.entry, &t.cursor, &due, &since, &t.facts.Converted, &t.facts.Unsubscribed, &inside}, c.scans()...)
 		if err := rows.Scan(append(into, &let)...); err != nil {
 			return nil, fmt.Errorf("reading who is due: %w", err)
 		}
@@ -203,51 +201,27 @@ ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 		if t.facts.Entry, err = journey.ReadEntry(let); err != nil {
 			return nil, err
 		}
-		t.gone = len(attributes) == 0
-		t.facts.Customer = customerFacts(t.customer, attributes, email, phone, line, &bought)
+		t.gone = len(c.attributes) == 0
+		// One whose attributes are no document has none: that must not keep the others from being planned.
+		t.facts.Customer, _ = c.facts(t.customer)
 		out = append(out, t)
 	}
 	if err := rows.Err(); err != nil || len(out) == 0 {
 		return out, err
 	}
-	if err := e.learn(ctx, tx, p, out); err != nil {
+	if err := learn(ctx, tx, p, out); err != nil {
 		return nil, err
 	}
 	return out, nil
 }
 
-// customerFacts are what conditions see of a customer. One who is gone, or whose attributes are no
-// document, has none: that must not keep the others from being planned.
-func customerFacts(id string, attributes []byte, email, phone, line sql.NullString, bought *buyer) map[string]any {
-	var facts map[string]any
-	if len(attributes) > 0 {
-		if err := json.Unmarshal(attributes, &facts); err != nil {
-			facts = nil
-		}
-	}
-	if facts == nil {
-		facts = map[string]any{}
-	}
-	for name, v := range map[string]sql.NullString{"email": email, "phone": phone, "line_user_id": line} {
-		if v.Valid {
-			facts[name] = v.String
-		}
-	}
-	facts["id"] = id
-	bought.add(facts)
-	return facts
-}
-
 // stepResults fills in what became of the messages that these customers got so far.
-func (e *Engine) stepResults(ctx context.Context, tx *store.Tx, p planning, travellers []traveller) error {
-	type who struct{ customer, entry string }
-	at := make(map[who]*traveller, len(travellers))
-	ids := make([]string, len(travellers))
+func stepResults(ctx context.Context, tx *store.Tx, p planning, travellers []traveller, ids []string) error {
+	at := make(map[entryKey]*traveller, len(travellers))
 	for i := range travellers {
 		t := &travellers[i]
 		t.facts.Steps = map[string]journey.StepResult{}
-		at[who{t.customer, t.entry}] = t
-		ids[i] = t.customer
+		at[entryKey{t.customer, t.entry}] = t
 	}
 	d := tx.Dialect()
 	rows, err := tx.Query(ctx, `SELECT customer_id, entry, step, state, COALESCE(ended_at, 0),
@@ -259,7 +233,7 @@ FROM messages WHERE ns = $1 AND scenario = $2 AND epoch = $3 AND customer_id `+d
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var w who
+		var w entryKey
 		var step, state string
 		var ended int64
 		var r journey.StepResult

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
 	"github.com/kaeru-dev/kaeru/internal/content"
@@ -36,14 +35,15 @@ const ReasonEpochChanged = "EpochChanged"
 
 // skip says why the message must not go out, empty if it may.
 func (l *letter) skip() string {
+	calls := l.kind == string(journey.KindWebhook) // the shop, and not the customer
 	switch {
 	case !l.known:
 		return ReasonCustomerGone
-	case l.consent != "granted":
+	case !calls && l.consent != "granted":
 		return ReasonNoConsent
-	case l.address == "":
+	case !calls && l.address == "":
 		return ReasonNoAddress
-	case l.suppressed != "":
+	case !calls && l.suppressed != "":
 		return ReasonSuppressed
 	case l.exitedFor != "" && l.exitedFor != journey.ReasonExitStep && l.exitedFor != ReasonEpochChanged:
 		// Who went through an exit step still gets what was planned before it, and so does who was in
@@ -55,35 +55,19 @@ func (l *letter) skip() string {
 
 // render makes the message for its customer. reason says why it cannot be made, and is for good.
 func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel.Message, reason string, err error) {
-	rev, err := e.revisions.get(ctx, l.ref.Namespace, l.ref.Name, l.revision)
-	if errors.Is(err, errNoRevision) {
-		return nil, ReasonRevisionGone, nil
+	if l.unmade != "" {
+		return nil, l.unmade, nil
 	}
-	if err != nil {
-		return nil, "", err
-	}
-	if l.converted && rev.Journey.ExitsOnGoal() && l.state == StatePlanned {
+	if l.converted && l.rev.Journey.ExitsOnGoal() && l.state == StatePlanned {
 		return nil, ReasonConverted, nil
 	}
-	t, ok := rev.templates[l.step]
-	if !ok {
-		return nil, ReasonStepGone, nil
-	}
-	if v, ok := t.variants[l.variant]; ok {
-		t = v
-	}
-	customer, err := l.customerData()
+	facts, err := l.who.facts(l.customer)
 	if err != nil {
 		return nil, ReasonRenderFailed, nil //nolint:nilerr // one customer's attributes must not stop the others
 	}
-	entry, err := journey.ReadEntry(l.entry)
-	if err != nil {
-		return nil, ReasonRenderFailed, nil //nolint:nilerr // nor may one's entry
-	}
-	data := &content.Data{
-		Customer: customer, Entry: entry, Coupon: l.coupon.data(), Shop: maps.Clone(rev.shop), Location: rev.loc, Currency: rev.Bundle.Shop.Currency,
-	}
-	m, short, err := e.compose(ctx, t, data, ch, l)
+	data := l.rev.data(facts, l.let, l.coupon.data())
+	data.Recommendations = l.recommended
+	m, short, err := e.compose(ctx, data, ch, l)
 	if err != nil {
 		var missing *content.MissingValueError
 		if errors.As(err, &missing) {
@@ -98,7 +82,8 @@ func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel
 	return m, "", nil
 }
 
-func (e *Engine) compose(ctx context.Context, t template, data *content.Data, ch *Channel, l *letter) (*channel.Message, []content.ShortLink, error) {
+func (e *Engine) compose(ctx context.Context, data *content.Data, ch *Channel, l *letter) (*channel.Message, []content.ShortLink, error) {
+	t := &l.template
 	links := content.Links{Signer: e.signer, Namespace: l.ref.Namespace, Message: l.key, Clicks: ch.Clicks, Opens: ch.Opens}
 	m := &channel.Message{Key: l.key, Customer: l.customer, To: l.address}
 	switch {
@@ -135,6 +120,10 @@ func (e *Engine) compose(ctx context.Context, t template, data *content.Data, ch
 			m.SMS.Link = e.signer.PublicURL() + "/s/" + text.Short[0].Code
 		}
 		return m, text.Short, nil
+	case t.call != nil:
+		var err error
+		m.Webhook, err = t.call.make(ctx, data, l)
+		return m, nil, err
 	}
 	return nil, nil, fmt.Errorf("step %s sends nothing", l.step)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/clock"
+	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/schedule"
 )
 
@@ -58,11 +59,11 @@ var chosenCaps = map[string]Cap{
 // chosen is what a customer's attributes say of that.
 func (l *letter) chosen() (zone, frequency string) {
 	// Few say anything, and what attributes say is looked at again to render the message.
-	if !bytes.Contains(l.attributes, []byte(`"`+attributeZone+`"`)) && !bytes.Contains(l.attributes, []byte(`"`+attributeFrequency+`"`)) {
+	if text := l.who.attributes; !bytes.Contains(text, []byte(`"`+attributeZone+`"`)) && !bytes.Contains(text, []byte(`"`+attributeFrequency+`"`)) {
 		return "", ""
 	}
 	var said map[string]any
-	if err := json.Unmarshal(l.attributes, &said); err != nil {
+	if err := json.Unmarshal(l.who.attributes, &said); err != nil {
 		return "", ""
 	}
 	zone, _ = said[attributeZone].(string)
@@ -89,6 +90,9 @@ const grace = 2 * time.Second
 // sent at this moment: for that it gives the letter its caps. done says that it may not, and next what
 // it waits for.
 func (e *Engine) restrain(ctx context.Context, s shard, l *letter, ch *Channel) (next later, done bool, err error) {
+	if l.kind == string(journey.KindWebhook) {
+		return later{}, false, nil // the customer hears nothing of it
+	}
 	zone, frequency := l.chosen()
 	if frequency == frequencyNone {
 		return later{}, true, e.end(ctx, s, l, end{state: StateSkipped, reason: ReasonFrequencyChosen})

@@ -33,12 +33,16 @@ type template struct {
 	email *content.Email
 	line  *content.Line
 	sms   *content.SMS
+	call  *call
 	// update is of a step that sends nothing.
 	update *content.Attributes
 	// coupon says that it reads the customer's coupon.
 	coupon bool
-	// variants are the same with the content of each variant.
+	// recommend is which products it shows; nil for none.
+	recommend *crm.Recommend
+	// variants are the same with the content of each variant, and fallback is what goes out instead.
 	variants map[string]template
+	fallback *template
 }
 
 // Compile reads a bundle. What somebody has to change in the Scenario comes back as *journey.Error.
@@ -61,7 +65,14 @@ func Compile(ctx context.Context, compiler *content.Compiler, b journey.Bundle) 
 		if err != nil {
 			return nil, contentError(fmt.Sprintf("spec.steps[%d].%s", i, field), err)
 		}
-		t.coupon = t.uses("coupon")
+		if instead := step.Instead(); instead != nil {
+			f, kind, err := compileMessage(ctx, compiler, instead)
+			if err != nil {
+				return nil, contentError(fmt.Sprintf("spec.steps[%d].%s.fallback.%s", i, field, kind), err)
+			}
+			t.fallback = &f
+		}
+		t.coupon = t.uses("coupon") || t.fallback != nil && t.fallback.uses("coupon")
 		for name, variant := range variantsOf(step) {
 			v, field, err := compileTemplate(ctx, compiler, variant)
 			if err != nil {
@@ -70,6 +81,7 @@ func Compile(ctx context.Context, compiler *content.Compiler, b journey.Bundle) 
 			if t.variants == nil {
 				t.variants = map[string]template{}
 			}
+			v.fallback = t.fallback
 			t.variants[name], t.coupon = v, t.coupon || v.uses("coupon")
 		}
 		if t.coupon && b.Spec.Coupon == nil {
@@ -80,28 +92,34 @@ func Compile(ctx context.Context, compiler *content.Compiler, b journey.Bundle) 
 	return r, nil
 }
 
+// data is what templates of this revision see for a customer. Nil is what there is none of.
+func (r *Revision) data(customer, entry, coupon map[string]any) *content.Data {
+	return &content.Data{Customer: customer, Entry: entry, Coupon: coupon, Shop: r.shop, Location: r.loc, Currency: r.Bundle.Shop.Currency}
+}
+
 func (t *template) uses(name string) bool {
-	return t.email != nil && t.email.Uses(name) || t.line != nil && t.line.Uses(name) || t.sms != nil && t.sms.Uses(name) || t.update != nil && t.update.Uses(name)
+	return t.email != nil && t.email.Uses(name) || t.line != nil && t.line.Uses(name) || t.sms != nil && t.sms.Uses(name) ||
+		t.update != nil && t.update.Uses(name) || t.call != nil && t.call.body != nil && t.call.body.Uses(name)
+}
+
+// recommends tells whether any message shows products that are recommended.
+func (r *Revision) recommends() bool {
+	for _, t := range r.templates {
+		if t.recommend != nil || t.fallback != nil && t.fallback.recommend != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func compileTemplate(ctx context.Context, compiler *content.Compiler, step *crm.Step) (t template, field string, err error) {
+	if message := step.Message(); message != nil {
+		return compileMessage(ctx, compiler, message)
+	}
 	switch {
-	case step.Email != nil:
-		t.email, err = compiler.CompileEmail(ctx, content.EmailSource{
-			Subject: step.Email.Subject, Preheader: step.Email.Preheader,
-			MJML: step.Email.MJML, HTML: step.Email.HTML, Text: step.Email.Text,
-		})
-		return t, "email", err
-	case step.Line != nil:
-		messages := make([]json.RawMessage, len(step.Line.Messages))
-		for i := range step.Line.Messages {
-			messages[i] = step.Line.Messages[i].Raw
-		}
-		t.line, err = compiler.CompileLine(messages)
-		return t, "line", err
-	case step.SMS != nil:
-		t.sms, err = compiler.CompileSMS(step.SMS.Text)
-		return t, "sms", err
+	case step.Webhook != nil:
+		t.call, err = compileCall(compiler, step.Webhook)
+		return t, "webhook", err
 	case step.Update != nil:
 		attributes := map[string]string{}
 		for name, value := range step.Update.Attributes {
@@ -111,6 +129,30 @@ func compileTemplate(ctx context.Context, compiler *content.Compiler, step *crm.
 		return t, "update", err
 	}
 	return t, "", nil
+}
+
+func compileMessage(ctx context.Context, compiler *content.Compiler, m *crm.Fallback) (t template, kind string, err error) {
+	through, _ := m.Through()
+	switch {
+	case m.Email != nil:
+		t.email, err = compiler.CompileEmail(ctx, content.EmailSource{
+			Subject: m.Email.Subject, Preheader: m.Email.Preheader,
+			MJML: m.Email.MJML, HTML: m.Email.HTML, Text: m.Email.Text,
+		})
+	case m.Line != nil:
+		messages := make([]json.RawMessage, len(m.Line.Messages))
+		for i := range m.Line.Messages {
+			messages[i] = m.Line.Messages[i].Raw
+		}
+		t.line, err = compiler.CompileLine(messages)
+	default:
+		t.sms, err = compiler.CompileSMS(m.SMS.Text)
+	}
+	t.recommend = m.Recommends()
+	if err == nil && t.uses("recommendations") && t.recommend == nil {
+		err = &content.Error{Message: "reads recommendations, and there are none: set recommend"}
+	}
+	return t, string(through), err
 }
 
 // contentError turns what the compiler found into an error with the field's whole path.

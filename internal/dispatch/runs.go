@@ -98,7 +98,7 @@ func (e *Engine) LastMissed(ctx context.Context, ref Ref) (*MissedSlot, error) {
 	return &m, nil
 }
 
-// ChannelsOf names the channels that a Scenario sends through.
+// ChannelsOf names the ChannelConfigs that a Scenario sends through.
 func (e *Engine) ChannelsOf(ref Ref) []Ref {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -107,10 +107,8 @@ func (e *Engine) ChannelsOf(ref Ref) []Ref {
 		return nil
 	}
 	var out []Ref
-	for i := range a.Compiled.Journey.Steps {
-		if name := a.Compiled.Journey.Steps[i].Channel; name != "" {
-			out = append(out, Ref{ref.Namespace, name})
-		}
+	for _, name := range a.Compiled.Journey.Channels() {
+		out = append(out, Ref{ref.Namespace, name})
 	}
 	return out
 }

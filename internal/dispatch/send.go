@@ -55,6 +55,9 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 			return next, err
 		}
 	}
+	if l.notReady {
+		return later{at: time.Now().Add(notReadyWait), tries: l.tries}, nil
+	}
 	m, reason, err := e.render(ctx, ch, l)
 	if err != nil {
 		return later{}, err
@@ -186,6 +189,10 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 // end records how a message goes on. It is not cut short by ctx: what a provider said must not be
 // lost to a shutdown.
 func (e *Engine) end(ctx context.Context, s shard, l *letter, to end) error {
+	if l.fallsBack(&to) {
+		to.instead, to.fellBack = l.planned.Fallback, to.reason
+		to.state, to.reason = StatePlanned, ""
+	}
 	if to.state != StatePlanned {
 		to.at = e.clock.Now()
 	}

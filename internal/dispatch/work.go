@@ -126,7 +126,10 @@ func (e *Engine) pass(ctx context.Context, s shard, before map[string]later) (ma
 			return waiting, err
 		}
 		after = letters[len(letters)-1].id
-		if err := e.prefer(ctx, letters); err != nil {
+		for i := range letters {
+			letters[i].resting = time.Now().Before(before[letters[i].id].at)
+		}
+		if err := e.prepare(ctx, letters); err != nil {
 			return waiting, err
 		}
 		results := make([]later, len(letters))
@@ -135,7 +138,7 @@ func (e *Engine) pass(ctx context.Context, s shard, before map[string]later) (ma
 		for i := range letters {
 			l := &letters[i]
 			old := before[l.id]
-			if time.Now().Before(old.at) {
+			if l.resting {
 				results[i] = old
 				continue
 			}

@@ -6,6 +6,8 @@ package journey
 import (
 	"strings"
 	"time"
+
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 )
 
 // State is where a customer is in a journey.
@@ -156,7 +158,7 @@ func (j *Journey) waited(step *Step, s State, f Facts, passed bool) (next State,
 	switch {
 	case s.Arriving && w.event != "":
 		// From now on: what a customer did before the message was sent is no answer to it.
-		return State{Step: step.Name, Listening: true, Due: f.Now.Add(w.timeout), Since: f.Now}, ""
+		return State{Step: step.Name, Listening: true, Due: lasting(s.Due, f.Now, w.timeout, passed), Since: f.Now}, ""
 	case s.Arriving:
 		next.Due = step.next(s.Due, f.Now, passed, j.loc)
 	case s.Listening && w.event != "":
@@ -186,6 +188,10 @@ func (j *Journey) untilDate(step *Step, s State, f Facts) (next State, skip stri
 		next.Due = f.Now
 		return next, ReasonNoDate
 	}
+	if step.wait.until.Of == crm.DateSubscriptionRenewal && *step.wait.until != j.occasion {
+		next.Due = step.wait.renewal(date, s, j.loc)
+		return next, ""
+	}
 	due := step.wait.on(date, j.loc)
 	if s.Arriving && due.Before(s.Due) {
 		return next, ReasonDatePassed
@@ -200,11 +206,18 @@ func (j *Journey) untilDate(step *Step, s State, f Facts) (next State, skip stri
 // catch up by sending everything at once.
 func (s *Step) next(due, now time.Time, passed bool, loc *time.Location) time.Time {
 	w := &s.wait
-	next := w.settle(due.Add(w.length), loc)
-	if passed && next.Sub(now) < w.length/2 {
-		return w.settle(now.Add(w.length), loc)
+	if next := w.settle(due.Add(w.length), loc); !passed || next.Sub(now) >= w.length/2 {
+		return next
 	}
-	return next
+	return w.settle(now.Add(w.length), loc)
+}
+
+// lasting is the end of a length of time that counts as a wait does.
+func lasting(due, now time.Time, length time.Duration, passed bool) time.Time {
+	if end := due.Add(length); !passed || end.Sub(now) >= length/2 {
+		return end
+	}
+	return now.Add(length)
 }
 
 func (j *Journey) exit(f Facts) string {

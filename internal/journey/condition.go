@@ -38,7 +38,7 @@ func newEnv() (*cel.Env, error) {
 type condition struct {
 	program cel.Program
 	// reads tells which facts it needs, so that others need not be loaded.
-	readsCustomer, readsEntry, readsCoupon, readsSteps bool
+	readsCustomer, readsEntry, readsProduct, readsCoupon, readsSteps bool
 	// steps are those it names.
 	steps []string
 }
@@ -92,6 +92,9 @@ func (c *condition) check(compiled *cel.Ast, kinds map[string]Kind) error {
 			return
 		}
 		field, operand := e.AsSelect().FieldName(), e.AsSelect().Operand()
+		if operand.Kind() == ast.IdentKind && operand.AsIdent() == "entry" {
+			c.readsProduct = c.readsProduct || field == EntryProductNow
+		}
 		if operand.Kind() == ast.IdentKind && operand.AsIdent() == "goal" && !slices.Contains(goalFacts, field) {
 			fail(e, "goal.%s is not known: write goal.reached", field)
 		}
@@ -103,6 +106,8 @@ func (c *condition) check(compiled *cel.Ast, kinds map[string]Kind) error {
 		switch {
 		case !slices.Contains(stepFacts, field):
 			fail(e, "steps[%q].%s is not known: it is one of sent, delivered, opened, clicked, failed, skipped, at", name, field)
+		case kind == KindWebhook && slices.Contains([]string{"delivered", "opened", "clicked"}, field):
+			fail(e, "steps[%q].%s does not exist for a webhook: it is sent, failed or skipped", name, field)
 		case field == "opened" && (kind == KindLine || kind == KindSMS):
 			fail(e, "steps[%q].opened exists for email only: LINE and SMS tell nobody who read what; ask for clicked", name)
 		}

@@ -20,17 +20,27 @@ const (
 	KindEmail Kind = "email"
 	KindLine  Kind = "line"
 	KindSMS   Kind = "sms"
-	KindExit  Kind = "exit"
+	// KindWebhook calls a system of the shop's.
+	KindWebhook Kind = "webhook"
+	KindExit    Kind = "exit"
 	// KindUpdate and KindEnter are done in the transaction that decides them.
 	KindUpdate Kind = "update"
 	KindEnter  Kind = "enter"
 )
 
+// Way is how a message goes out.
+type Way struct {
+	Kind Kind
+	// Channel is the ChannelConfig; of a webhook, see WebhookChannel. Empty where nothing goes out.
+	Channel string
+}
+
 // Step is one compiled step.
 type Step struct {
-	Name    string
-	Kind    Kind
-	Channel string
+	Name string
+	Way
+	// Fallback is how another message goes out instead; nil for none.
+	Fallback *Way
 	// Enters is the scenario that the step enters.
 	Enters string
 
@@ -46,6 +56,8 @@ type Journey struct {
 	Steps []Step
 	// Door decides who enters.
 	Door *Door
+	// Goal is what the journey is for; nil for nothing that is counted.
+	Goal *crm.Goal
 	// Calendar is whose day it is, where dates let in; else nil.
 	Calendar *Calendar
 	// News is of what news let in, where products' do; else nil.
@@ -69,7 +81,7 @@ func Compile(b Bundle) (*Journey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing CEL: %w", err)
 	}
-	j := &Journey{loc: loc, byName: map[string]int{}}
+	j := &Journey{Goal: b.Spec.Goal, loc: loc, byName: map[string]int{}}
 	if j.Door, err = compileDoor(&b.Spec); err != nil {
 		return nil, err
 	}
@@ -77,6 +89,13 @@ func Compile(b Bundle) (*Journey, error) {
 		j.occasion = DateKey{t.Of, t.Attribute}
 		if j.Calendar, err = compileCalendar(t, b.Shop); err != nil {
 			return nil, err
+		}
+	}
+	if g := b.Spec.Guardrails; g != nil && b.Spec.Trigger != (crm.Trigger{}) && b.Spec.Trigger.Schedule == nil {
+		for field, set := range map[string]bool{"maxRecipientsPerRun": g.MaxRecipientsPerRun != 0, "maxGrowth": g.MaxGrowth != ""} {
+			if set {
+				return nil, &Error{Path: "spec.guardrails." + field, Message: "is about the runs of a schedule, and this trigger lets in one customer at a time: remove it, or use budget and abortOn"}
+			}
 		}
 	}
 	if t := b.Spec.Trigger.ProductEvent; t != nil {
@@ -116,13 +135,12 @@ func Compile(b Bundle) (*Journey, error) {
 
 func compileStep(spec *crm.Step, path string) (Step, error) {
 	s := Step{Name: spec.Name}
+	message := spec.Message()
 	switch {
-	case spec.Email != nil:
-		s.Kind, s.Channel = KindEmail, string(spec.Email.Channel)
-	case spec.Line != nil:
-		s.Kind, s.Channel = KindLine, string(spec.Line.Channel)
-	case spec.SMS != nil:
-		s.Kind, s.Channel = KindSMS, string(spec.SMS.Channel)
+	case message != nil:
+		s.Way = wayOf(message)
+	case spec.Webhook != nil:
+		s.Way = Way{KindWebhook, WebhookChannel(spec.Webhook)}
 	case spec.Exit != nil:
 		s.Kind = KindExit
 	case spec.Update != nil:
@@ -137,12 +155,39 @@ func compileStep(spec *crm.Step, path string) (Step, error) {
 	default:
 		return Step{}, &Error{Path: path, Message: "this kind of step is not built yet"}
 	}
+	if instead := spec.Instead(); instead != nil {
+		way := wayOf(instead)
+		if s.Fallback = &way; way == s.Way {
+			return Step{}, &Error{Path: path + "." + string(s.Kind) + ".fallback", Message: "goes out through the channel that the step itself uses: name another one"}
+		}
+	}
 	s.Experiment = experimentOf(spec)
 	err := checkVariants(s.Experiment, path+"."+string(s.Kind))
 	if err == nil {
 		s.wait, err = compileWait(spec.Wait, path+".wait")
 	}
 	return s, err
+}
+
+func wayOf(m *crm.Fallback) Way {
+	kind, channel := m.Through()
+	return Way{Kind(kind), string(channel)}
+}
+
+// webhooks begins the names of the channels of webhooks. No ChannelConfig can have such a name.
+const webhooks = "webhook:"
+
+// WebhookChannel names the channel that webhooks with the same signature share.
+func WebhookChannel(w *crm.WebhookStep) string {
+	if s := w.SigningSecretRef; s != nil {
+		return webhooks + string(s.Name) + "/" + s.Key
+	}
+	return webhooks
+}
+
+// Reaches tells whether the step can reach a customer whom these kinds of channels reach. A webhook is no matter of theirs.
+func (s *Step) Reaches(ways []Kind) bool {
+	return s.Kind == KindWebhook || slices.Contains(ways, s.Kind) || s.Fallback != nil && slices.Contains(ways, s.Fallback.Kind)
 }
 
 // ownColumns are what is known of a customer that is no attribute.
@@ -156,6 +201,11 @@ func (j *Journey) NeedsSteps() bool {
 // NeedsEntry says whether a condition reads what let the customer in.
 func (j *Journey) NeedsEntry() bool {
 	return j.acts() || j.occasion != (DateKey{}) || j.any(func(c *condition) bool { return c.readsEntry })
+}
+
+// NeedsProduct says whether a condition reads the product that let the customer in.
+func (j *Journey) NeedsProduct() bool {
+	return j.any(func(c *condition) bool { return c.readsProduct })
 }
 
 // NeedsCoupon says whether a condition, or what a step writes, reads the customer's coupon.
@@ -201,6 +251,26 @@ func (j *Journey) First() (out []*Step) {
 	return out
 }
 
+// Predicts tells whether the next purchase that is predicted lets in, or ends a wait.
+func (j *Journey) Predicts() bool {
+	return slices.Contains(append(j.Dates(), j.occasion), DateKey{Of: crm.DateReplenishment})
+}
+
+// Channels are the ChannelConfigs that messages go through, those of fallbacks among them.
+func (j *Journey) Channels() (names []string) {
+	for i := range j.Steps {
+		s := &j.Steps[i]
+		if s.Channel != "" && s.Kind != KindWebhook {
+			names = append(names, s.Channel)
+		}
+		if s.Fallback != nil {
+			names = append(names, s.Fallback.Channel)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
 // Step finds a step by its name.
 func (j *Journey) Step(name string) (*Step, bool) {
 	i, ok := j.byName[name]
@@ -208,6 +278,14 @@ func (j *Journey) Step(name string) (*Step, bool) {
 		return nil, false
 	}
 	return &j.Steps[i], true
+}
+
+// GoalEvent is the event that reaches the goal; empty where orders do, or there is none.
+func (j *Journey) GoalEvent() string {
+	if j.Goal == nil || j.Goal.Event == crm.EventOrderCompleted {
+		return ""
+	}
+	return j.Goal.Event
 }
 
 // ExitsOnGoal says whether who reached the goal leaves.

@@ -13,8 +13,29 @@ import (
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
-// EntryProduct is the product that the news are of.
-const EntryProduct = "product_id"
+const (
+	// EntryProduct is the product that the news, or an event, are of.
+	EntryProduct = "product_id"
+	// EntryNews tells one piece of news from another, of the same product too.
+	EntryNews = "news_id"
+	// EntryProductNow is that product as it is now, not as it was when the customer was let in.
+	EntryProductNow = "product"
+	// entryProducts are those of an event that is of several.
+	entryProducts = "products"
+)
+
+// ProductOf is the product that an entry is of: its own, or the first of several; empty where it is of none.
+func ProductOf(entry map[string]any) string {
+	if id := textOf(entry[EntryProduct]); id != "" {
+		return id
+	}
+	list, ok := entry[entryProducts].([]any)
+	if !ok || len(list) == 0 {
+		return ""
+	}
+	first, _ := list[0].(map[string]any)
+	return textOf(first[EntryProduct])
+}
 
 // News lets in those whom a product's news concern.
 type News struct {

@@ -96,8 +96,31 @@ func (w *wait) on(date time.Time, loc *time.Location) time.Time {
 	return w.settle(moment.UTC(), loc)
 }
 
+// renewal is the moment of one of the yearly returns of a day: the first that is not over for who comes to
+// the step, and for who waits, that which they wait for. 29 February returns on the 28th in other years.
+func (w *wait) renewal(began time.Time, s State, loc *time.Location) time.Time {
+	local, from := began.In(loc), s.Due
+	if !s.Arriving {
+		from = from.AddDate(0, -6, 0)
+	}
+	for year := max(local.Year()+1, from.In(loc).Year()-1); ; year++ {
+		day := time.Date(year, local.Month(), local.Day(), local.Hour(), local.Minute(), local.Second(), local.Nanosecond(), loc)
+		if day.Month() != local.Month() {
+			day = day.AddDate(0, 0, -day.Day())
+		}
+		if due := w.on(day, loc); !due.Before(from) {
+			return due
+		}
+	}
+}
+
 // Listens is the event that a step waits for, and for how long; empty for one that waits for none.
 func (s *Step) Listens() (event string, timeout time.Duration) { return s.wait.event, s.wait.timeout }
+
+// Awaits tells whether a step waits for an event.
+func (j *Journey) Awaits(event string) bool {
+	return slices.ContainsFunc(j.Steps, func(s Step) bool { return s.wait.event == event })
+}
 
 // Dates are those that the journey's waits end by.
 func (j *Journey) Dates() []DateKey {

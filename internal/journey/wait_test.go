@@ -15,6 +15,7 @@ import (
 func TestWaits(t *testing.T) {
 	delivery := journey.DateKey{Of: crm.DateNextDelivery}
 	renewal := journey.DateKey{Attribute: "renews_on"}
+	renews := journey.DateKey{Of: crm.DateSubscriptionRenewal}
 	tests := map[string]struct {
 		zone, wait  string
 		cursor, due string // empty comes from a
@@ -85,6 +86,23 @@ func TestWaits(t *testing.T) {
 			dates: map[journey.DateKey]string{renewal: "2027-01-01T15:00:00Z"}, want: "a@20T00:00, then b@30T00:00",
 		},
 
+		"the yearly return, which is next": {
+			wait: `{"until": {"of": "SubscriptionRenewal", "offset": "-7d"}, "at": "10:00"}`, now: "2026-11-02T01:00:00Z",
+			dates: map[journey.DateKey]string{renews: "2024-11-19T03:00:00Z"}, want: "a@02T01:00, then b@12T01:00",
+		},
+		"the yearly return, this year's being over": {
+			wait: `{"until": {"of": "SubscriptionRenewal", "offset": "-7d"}, "at": "10:00"}`, now: "2026-11-02T01:00:00Z",
+			dates: map[journey.DateKey]string{renews: "2024-11-05T03:00:00Z"}, want: "a@02T01:00, then b@29T01:00",
+		},
+		"the day after the yearly return": {
+			wait: `{"until": {"of": "SubscriptionRenewal", "offset": "1d"}, "at": "10:00"}`, cursor: "b", due: "2026-11-20T01:00:00Z", now: "2026-11-20T01:00:00Z",
+			dates: map[journey.DateKey]string{renews: "2024-11-19T03:00:00Z"}, want: "b@20T01:00, completed",
+		},
+		"the yearly return of a leap day": {
+			wait: `{"until": {"of": "SubscriptionRenewal"}, "at": "10:00"}`, now: "2027-02-01T01:00:00Z",
+			dates: map[journey.DateKey]string{renews: "2024-02-29T03:00:00Z"}, want: "a@01T01:00, then b@28T01:00",
+		},
+
 		"on weekdays":                 {wait: `{"weekdays": ["Mon", "Fri"], "at": "09:00"}`, now: "2026-11-02T01:00:00Z", want: "a@02T01:00, then b@06T00:00"},
 		"on one of them, later today": {wait: `{"weekdays": ["Mon"], "at": "11:00"}`, now: "2026-11-02T01:00:00Z", want: "a@02T01:00, then b@02T02:00"},
 		"on a weekday, now":           {wait: `{"weekdays": ["Mon"]}`, now: "2026-11-02T01:00:00Z", want: "a@02T01:00, b@02T01:00, completed"},
@@ -98,6 +116,12 @@ func TestWaits(t *testing.T) {
 
 		"for an event": {
 			wait: `{"untilEvent": {"name": "Product Viewed", "timeout": "2d"}}`, now: "2026-11-02T01:00:00Z", want: "a@02T01:00, then ?b@04T01:00",
+		},
+		"for an event, some seconds late": {
+			wait: `{"untilEvent": {"name": "Product Viewed", "timeout": "2d"}, "at": "10:00"}`, cursor: ">a", due: "2026-11-02T01:00:00Z", now: "2026-11-02T01:00:07Z", want: "a@02T01:00, then ?b@04T01:00",
+		},
+		"for an event, days late": {
+			wait: `{"untilEvent": {"name": "Product Viewed", "timeout": "2d"}}`, cursor: ">a", due: "2026-11-02T01:00:00Z", now: "2026-11-05T01:00:00Z", want: "a@02T01:00, then ?b@07T01:00",
 		},
 		"woken without it": {
 			wait: `{"untilEvent": {"name": "Product Viewed", "timeout": "2d"}}`, cursor: "?b", due: "2026-11-04T01:00:00Z", since: "2026-11-02T01:00:00Z",

@@ -32,10 +32,12 @@ import (
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/controllers"
 	"github.com/kaeru-dev/kaeru/internal/audience"
+	"github.com/kaeru-dev/kaeru/internal/channel/webhook"
 	"github.com/kaeru-dev/kaeru/internal/clock"
 	"github.com/kaeru-dev/kaeru/internal/content"
 	"github.com/kaeru-dev/kaeru/internal/dispatch"
 	"github.com/kaeru-dev/kaeru/internal/gateway"
+	"github.com/kaeru-dev/kaeru/internal/recommend"
 	"github.com/kaeru-dev/kaeru/internal/report"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -57,6 +59,8 @@ type Config struct {
 	Image string
 	Clock clock.Clock
 	Log   logr.Logger
+	// WebhookHosts are those that webhooks may call.
+	WebhookHosts webhook.Hosts
 	// StatusEvery is how often one resource's status is written at most while things happen.
 	// 0 for two seconds.
 	StatusEvery time.Duration
@@ -144,11 +148,14 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 			if goal == nil {
 				return 0, nil
 			}
-			changed, err := goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.Goal{Within: goal.Within.Duration()})
+			changed, err := goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.GoalOf(goal))
 			if changed > 0 {
 				scenarios.Nudge(a.Ref)
 			}
 			return changed, err
+		},
+		Convert: func(ctx context.Context, tx *store.Tx, a dispatch.Armed, customers []string) (int64, error) {
+			return report.Convert(ctx, tx, a.Namespace, a.Name, a.Epoch, report.GoalOf(a.Compiled.Bundle.Spec.Goal), customers)
 		},
 	})
 	engine.OnProgress(func(ref dispatch.Ref) {
@@ -164,6 +171,10 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 		return err
 	}
 	if err := mgr.Add(leading{engineRunnable(mgr, engine)}); err != nil {
+		return err
+	}
+	keeper := &recommend.Keeper{Store: st, Clock: c.Clock, Log: c.Log.WithName("recommend"), Wanted: engine.Recommending}
+	if err := mgr.Add(leading{manager.RunnableFunc(keeper.Run)}); err != nil {
 		return err
 	}
 	if c.GatewayAddress == "" {
@@ -216,6 +227,7 @@ func reconcilers(ctx context.Context, mgr ctrl.Manager, st *store.Store, compile
 	return (&controllers.ScenarioReconciler{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: recorder, Clock: c.Clock,
 		Store: st, Engine: engine, Compiler: compiler, Segments: segments, Image: c.Image,
+		Channels: channels, Webhooks: controllers.WebhookSenders{Allowed: c.WebhookHosts},
 	}).SetupWithManager(mgr, scenarios)
 }
 

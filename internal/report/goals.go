@@ -33,7 +33,10 @@ type Goals struct {
 	seen map[goalKey]*goalSeen
 }
 
-type goalKey struct{ ns, scenario, epoch string }
+type goalKey struct {
+	ns, scenario, epoch string
+	goal                Goal
+}
 
 type goalSeen struct {
 	newest int64     // received_at of the latest order that was looked at
@@ -42,7 +45,7 @@ type goalSeen struct {
 
 // Follow credits what arrived since the last call, and says how many enrolments changed.
 func (g *Goals) Follow(ctx context.Context, ns, scenario, epoch string, goal Goal) (changed int64, err error) {
-	key := goalKey{ns, scenario, epoch}
+	key := goalKey{ns, scenario, epoch, goal}
 	g.mu.Lock()
 	seen := g.seen[key]
 	g.mu.Unlock()
@@ -50,6 +53,9 @@ func (g *Goals) Follow(ctx context.Context, ns, scenario, epoch string, goal Goa
 		if seen, err = g.resume(ctx, key); err != nil {
 			return 0, err
 		}
+	}
+	if !goal.ByOrders() {
+		return g.recount(ctx, key, seen)
 	}
 	var newest int64
 	if err := g.Store.QueryRow(ctx, `SELECT COALESCE(MAX(received_at), 0) FROM orders WHERE ns = $1`, ns).Scan(&newest); err != nil {
@@ -66,19 +72,42 @@ func (g *Goals) Follow(ctx context.Context, ns, scenario, epoch string, goal Goa
 	next := &goalSeen{newest: newest}
 	if newest != seen.newest {
 		next.again = g.Machine.Now().Add(trailing)
-		// Where a process that starts anew goes on.
-		_, err = g.Store.Exec(ctx, `UPDATE scenarios SET goal_seen_at = $3 WHERE ns = $1 AND name = $2`, ns, scenario, newest)
-		if err != nil {
-			return changed, fmt.Errorf("note how far orders were credited to scenario %s/%s: %w", ns, scenario, err)
-		}
+		return changed, g.note(ctx, key, next)
 	}
+	g.remember(key, next)
+	return changed, nil
+}
+
+// recount looks at all events where the goal is another one. Those that arrive from then on are put before
+// the scenario.
+func (g *Goals) recount(ctx context.Context, key goalKey, seen *goalSeen) (changed int64, err error) {
+	if seen.newest > 0 {
+		g.remember(key, seen)
+		return 0, nil
+	}
+	if changed, err = Attribute(ctx, g.Store, key.ns, key.scenario, key.epoch, key.goal, time.Time{}); err != nil {
+		return 0, err
+	}
+	return changed, g.note(ctx, key, &goalSeen{newest: 1})
+}
+
+// note says where a process that starts anew goes on.
+func (g *Goals) note(ctx context.Context, key goalKey, seen *goalSeen) error {
+	_, err := g.Store.Exec(ctx, `UPDATE scenarios SET goal_seen_at = $3 WHERE ns = $1 AND name = $2`, key.ns, key.scenario, seen.newest)
+	if err != nil {
+		return fmt.Errorf("note how far orders were credited to scenario %s/%s: %w", key.ns, key.scenario, err)
+	}
+	g.remember(key, seen)
+	return nil
+}
+
+func (g *Goals) remember(key goalKey, seen *goalSeen) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.seen == nil {
 		g.seen = map[goalKey]*goalSeen{}
 	}
-	g.seen[key] = next
-	return changed, nil
+	g.seen[key] = seen
 }
 
 func (g *Goals) resume(ctx context.Context, key goalKey) (*goalSeen, error) {

@@ -24,10 +24,11 @@ type StepCounts struct {
 	Channel   string
 	Pending   int64 // planned or sending
 	Sent      int64
+	FellBack  int64 // of those sent, as the step's fallback
 	Delivered int64
 	Opened    int64
 	Clicked   int64
-	Converted int64
+	Converted int64 // by the goal's attribution; rounded where several share one conversion
 	Failed    int64
 	Skipped   int64
 	Cancelled int64
@@ -56,10 +57,12 @@ type ScenarioReport struct {
 }
 
 const stepsQuery = `
-SELECT step, MAX(channel),
+SELECT step, COALESCE(MAX(channel) FILTER (WHERE kind <> 'webhook'), ''),
        COUNT(*) FILTER (WHERE state IN ('planned', 'sending')),
        COUNT(*) FILTER (WHERE state = 'sent'),
-       COUNT(delivered_at), COUNT(opened_at), COUNT(clicked_at), COUNT(converted_at),
+       COUNT(*) FILTER (WHERE state = 'sent' AND fell_back IS NOT NULL),
+       COUNT(delivered_at), COUNT(opened_at), COUNT(clicked_at),
+       CAST(ROUND(SUM(CASE WHEN converted_at IS NULL THEN 0 ELSE COALESCE(credit, 1000000) END) / 1000000.0) AS BIGINT),
        COUNT(*) FILTER (WHERE state = 'failed'),
        COUNT(*) FILTER (WHERE state = 'skipped'),
        COUNT(*) FILTER (WHERE state = 'cancelled'),
@@ -116,7 +119,7 @@ func (r *ScenarioReport) countSteps(ctx context.Context, q store.Querier, ns, na
 	for rows.Next() {
 		var s StepCounts
 		var cost money.Amount
-		if err := rows.Scan(&s.Name, &s.Channel, &s.Pending, &s.Sent, &s.Delivered, &s.Opened, &s.Clicked, &s.Converted,
+		if err := rows.Scan(&s.Name, &s.Channel, &s.Pending, &s.Sent, &s.FellBack, &s.Delivered, &s.Opened, &s.Clicked, &s.Converted,
 			&s.Failed, &s.Skipped, &s.Cancelled, &s.Unknown, &cost); err != nil {
 			return err
 		}

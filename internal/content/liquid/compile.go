@@ -23,6 +23,9 @@ const (
 type Options struct {
 	// Escape is for markup: outputs are escaped, unless their last filter is raw.
 	Escape bool
+	// JSON is for the text of a JSON document: outputs are escaped as strings in one are, without the
+	// quotes, unless their last filter is raw or json.
+	JSON bool
 	// Marks says that the source holds marks. Without, they are refused.
 	Marks  bool
 	Limits Limits
@@ -32,6 +35,7 @@ type Options struct {
 type Template struct {
 	nodes  []node
 	escape bool
+	json   bool
 	limits Limits
 	used   map[string]bool
 }
@@ -59,6 +63,7 @@ type compiler struct {
 	next   int
 	scope  *scope
 	escape bool
+	json   bool
 	loops  int
 	depth  int
 	links  int
@@ -77,7 +82,7 @@ func Compile(source string, o Options) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &compiler{tokens: tokens, scope: newScope(), escape: o.Escape}
+	c := &compiler{tokens: tokens, scope: newScope(), escape: o.Escape, json: o.JSON}
 	nodes, end, err := c.block("")
 	if err != nil {
 		return nil, err
@@ -88,6 +93,7 @@ func Compile(source string, o Options) (*Template, error) {
 	return &Template{
 		nodes:  nodes,
 		escape: o.Escape,
+		json:   o.JSON,
 		limits: o.Limits,
 		used:   c.scope.used,
 	}, nil

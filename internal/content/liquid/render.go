@@ -53,6 +53,7 @@ type renderer struct {
 	eval      expressions.Context
 	env       *Env
 	escape    bool
+	json      bool
 	linkStart int // in a link, where its address begins in out; else -1
 }
 
@@ -76,6 +77,7 @@ func (t *Template) Render(ctx context.Context, env *Env) (res Result, err error)
 		vars:      vars,
 		env:       env,
 		escape:    t.escape,
+		json:      t.json,
 		linkStart: -1,
 	}
 	// The library's evaluator is not sealed against all values. What it throws may hold data, so

@@ -21,7 +21,7 @@ var variables = map[string][]string{
 }
 
 // productFields are what a product is made of.
-var productFields = []string{"category", "id", "image_url", "name", "price", "stock", "url"}
+var productFields = []string{"category", "id", "image_url", "name", "price", "reason", "stock", "url"}
 
 var forloopFields = []string{"first", "index", "index0", "last", "length", "rindex", "rindex0"}
 
@@ -65,8 +65,9 @@ func (s *scope) check(p path) error {
 	if !ok {
 		return unknownVariable(root)
 	}
-	s.used[root] = true
-	s.used[p.String()] = true
+	for i := range p.names {
+		s.used[strings.Join(p.names[:i+1], ".")] = true
+	}
 	if root == "recommendations" && len(p.names) > 2 && p.names[1] != "size" {
 		return checkField(path{names: p.names[1:]}, productFields)
 	}

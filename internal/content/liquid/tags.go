@@ -134,7 +134,7 @@ func (c *compiler) tag(t *parser.Token) (node, error) {
 }
 
 // lastFilter matches the filters that say how an output is written rather than what.
-var lastFilter = regexp.MustCompile(`\|\s*(raw|escape|escape_once|newline_to_br)\s*$`)
+var lastFilter = regexp.MustCompile(`\|\s*(raw|escape|escape_once|newline_to_br|json)\s*$`)
 
 func (c *compiler) output(t *parser.Token) (node, error) {
 	source := strings.TrimSpace(t.Args)
@@ -144,6 +144,8 @@ func (c *compiler) output(t *parser.Token) (node, error) {
 		switch filter := source[m[2]:m[3]]; {
 		case filter == "raw":
 			o.raw, source = true, source[:m[0]]
+		case filter == "json":
+			o.raw = c.json // a whole value is made of it
 		case c.escape && filter == "newline_to_br":
 			o.br, source = true, source[:m[0]]
 		case c.escape:

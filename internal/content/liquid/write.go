@@ -23,6 +23,8 @@ func (r *renderer) write(o *output, v any) error {
 	switch {
 	case r.linkStart >= 0:
 		r.out = appendAddress(r.out, s)
+	case r.json && !o.raw && (len(o.plain) != 1 || !r.captured[o.plain[0]]):
+		r.out = appendInString(r.out, s)
 	case !r.escape:
 		start := len(r.out)
 		r.out = append(r.out, s...)
@@ -175,4 +177,13 @@ func appendAddress(out []byte, s string) []byte {
 		out = append(out, c)
 	}
 	return out
+}
+
+// appendInString appends a text as it stands in a JSON string, without the quotes.
+func appendInString(out []byte, s string) []byte {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		return out // which no text makes happen
+	}
+	return append(out, quoted[1:len(quoted)-1]...)
 }
