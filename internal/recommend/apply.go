@@ -24,28 +24,40 @@ var (
 // recount brings the tables up to date with what customers have bought, each of whom is named once. The transaction
 // holds the shop's row of recommendations.
 func recount(ctx context.Context, tx *store.Tx, ns string, customers []string, now int64) error {
-	d, err := recountUnpaired(ctx, tx, ns, customers, now)
+	counted, baskets, err := read(ctx, tx, ns, customers, now)
 	if err != nil {
+		return err
+	}
+	d := differ(customers, counted, baskets)
+	d.pair(customers, counted, baskets)
+	if err := d.write(ctx, tx, ns); err != nil {
 		return err
 	}
 	return d.writePairs(ctx, tx, ns)
 }
 
 // recountUnpaired is recount without the pairs.
-func recountUnpaired(ctx context.Context, tx *store.Tx, ns string, customers []string, now int64) (*difference, error) {
-	counted, err := readCounted(ctx, tx, ns, customers)
+func recountUnpaired(ctx context.Context, tx *store.Tx, ns string, customers []string, now int64) error {
+	counted, baskets, err := read(ctx, tx, ns, customers, now)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	baskets, err := readBaskets(ctx, tx, ns, customers, now)
-	if err != nil {
-		return nil, err
+	return differ(customers, counted, baskets).write(ctx, tx, ns)
+}
+
+// read reads what was counted of customers, and what they have bought by now.
+func read(ctx context.Context, tx *store.Tx, ns string, customers []string, now int64) (counted, baskets map[string]basket, err error) {
+	if counted, err = readCounted(ctx, tx, ns, customers); err == nil {
+		baskets, err = readBaskets(ctx, tx, ns, customers, now)
 	}
-	d := differ(customers, counted, baskets)
+	return counted, baskets, err
+}
+
+func (d *difference) write(ctx context.Context, tx *store.Tx, ns string) error {
 	if err := d.writeBaskets(ctx, tx, ns); err != nil {
-		return nil, err
+		return err
 	}
-	return d, d.writeSales(ctx, tx, ns)
+	return d.writeSales(ctx, tx, ns)
 }
 
 func (d *difference) writeBaskets(ctx context.Context, tx *store.Tx, ns string) error {

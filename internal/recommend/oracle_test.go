@@ -22,12 +22,13 @@ type oracle struct {
 	said    map[string]map[string]item        // what the latest order said of it
 	recent  map[string][]string               // the latest products of a customer
 	buyers  map[string][]string               // of a product
+	both    map[[2]string]float64             // how many have two products among their latest 50
 }
 
 const day = 24 * time.Hour
 
 func newOracle(s *shop) *oracle {
-	o := &oracle{s, map[string]map[string][]time.Time{}, map[string]map[string]item{}, map[string][]string{}, map[string][]string{}}
+	o := &oracle{s, map[string]map[string][]time.Time{}, map[string]map[string]item{}, map[string][]string{}, map[string][]string{}, map[[2]string]float64{}}
 	var orders []*order
 	for _, x := range s.orders {
 		if status := strings.ToLower(x.status); status != "cancelled" && status != "refunded" {
@@ -56,6 +57,11 @@ func newOracle(s *shop) *oracle {
 		}
 		slices.SortFunc(ids, func(a, b string) int { return cmp.Or(last(basket[b]).Compare(last(basket[a])), cmp.Compare(a, b)) })
 		o.recent[customer] = ids
+		for _, a := range upTo(ids, 50) {
+			for _, b := range upTo(ids, 50) {
+				o.both[[2]string{a, b}]++
+			}
+		}
 	}
 	return o
 }
@@ -142,17 +148,6 @@ func (o *oracle) recommend(strategy string, limit int, customer string) []recomm
 	return upTo(out, limit)
 }
 
-// both counts the customers who have two products among their latest 50.
-func (o *oracle) both(a, b string) (n float64) {
-	for customer := range o.baskets {
-		latest := upTo(o.recent[customer], 50)
-		if slices.Contains(latest, a) && slices.Contains(latest, b) {
-			n++
-		}
-	}
-	return n
-}
-
 func (o *oracle) together(customer string) (out []recommendation) {
 	similar, best, because := map[string]float64{}, map[string]float64{}, map[string]string{}
 	for _, x := range upTo(o.recent[customer], 20) {
@@ -162,7 +157,7 @@ func (o *oracle) together(customer string) (out []recommendation) {
 		}
 		var others []other
 		for y := range o.buyers {
-			if n := o.both(x, y); y != x && n >= 2 {
+			if n := o.both[[2]string{x, y}]; y != x && n >= 2 {
 				others = append(others, other{y, n})
 			}
 		}

@@ -235,32 +235,35 @@ func (s *shop) live(r *rand.Rand, customers, products int) {
 }
 
 // dump is what was counted, as text.
-func (s *shop) dump() string { return s.dumpOf("bought", "pairs", "product_sales") }
-
-func (s *shop) dumpOf(tables ...string) string {
+func (s *shop) dump() string {
 	s.t.Helper()
 	var out strings.Builder
-	for _, table := range tables {
-		rows, err := s.db.Query(s.t.Context(), `SELECT * FROM `+table+` ORDER BY 1, 2, 3`)
-		must(s.t, err)
-		columns, err := rows.Columns()
-		must(s.t, err)
-		for rows.Next() {
-			values := make([]any, len(columns))
-			for i := range values {
-				values[i] = new(any)
-			}
-			must(s.t, rows.Scan(values...))
-			out.WriteString(table)
-			for i := range values {
-				fmt.Fprintf(&out, " %v", *values[i].(*any))
-			}
-			out.WriteByte('\n')
-		}
-		must(s.t, rows.Err())
-		must(s.t, rows.Close())
+	for _, table := range []string{"bought", "pairs", "product_sales"} {
+		s.write(&out, table)
 	}
 	return out.String()
+}
+
+func (s *shop) write(out *strings.Builder, table string) {
+	s.t.Helper()
+	rows, err := s.db.Query(s.t.Context(), `SELECT * FROM `+table+` ORDER BY 1, 2, 3`)
+	must(s.t, err)
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	must(s.t, err)
+	for rows.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(any)
+		}
+		must(s.t, rows.Scan(values...))
+		out.WriteString(table)
+		for i := range values {
+			fmt.Fprintf(out, " %v", *values[i].(*any))
+		}
+		out.WriteByte('\n')
+	}
+	must(s.t, rows.Err())
 }
 
 // anew counts everything anew, and is what that gives.

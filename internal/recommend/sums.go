@@ -104,10 +104,7 @@ func (d *difference) customer(customer string, counted, now basket) {
 			added[product] = b
 		}
 	}
-	if len(added)+len(changed) > 0 {
-		d.added[customer], d.changed[customer] = added, changed
-		d.pair(counted.paired(), now.paired())
-	}
+	d.added[customer], d.changed[customer] = added, changed
 }
 
 func (d *difference) of(product string) *sums {
@@ -117,11 +114,14 @@ func (d *difference) of(product string) *sums {
 	return d.sales[product]
 }
 
-// pair counts the pairs of a customer's products now that were none before, and the other way round.
-func (d *difference) pair(before, now []string) {
-	was, is := setOf(before), setOf(now)
-	d.count(before, is, -1)
-	d.count(now, was, 1)
+// pair counts the pairs of products now that were none before, and the other way round.
+func (d *difference) pair(customers []string, counted, now map[string]basket) {
+	for _, customer := range customers {
+		before, after := counted[customer].paired(), now[customer].paired()
+		was, is := setOf(before), setOf(after)
+		d.count(before, is, -1)
+		d.count(after, was, 1)
+	}
 }
 
 // count counts the pairs of products of which not both are among others.
