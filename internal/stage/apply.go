@@ -65,7 +65,7 @@ func (s *stage) arm(objects []*unstructured.Unstructured) {
 				d.nudge(dispatch.Ref{Namespace: namespace, Name: o.GetName()})
 			}
 		}
-		s.settle()
+		s.settle(true)
 		if len(s.unready()) == 0 {
 			return
 		}
@@ -111,7 +111,8 @@ func (s *stage) connect(o *unstructured.Unstructured) (secret *unstructured.Unst
 	var c crm.ChannelConfig
 	s.ok(runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &c))
 	urls := s.doubles.URLs()
-	name, data := "", map[string]any{}
+	var name string
+	data := map[string]any{}
 	set := func(value any, path ...string) {
 		s.ok(unstructured.SetNestedField(o.Object, value, append([]string{"spec"}, path...)...))
 	}

@@ -55,12 +55,13 @@ func (d *desk) busy() bool {
 	return len(d.nudged) > 0
 }
 
-// work reconciles what was nudged and what is due.
-func (d *desk) work(ctx context.Context) error {
-	for _, name := range d.take() {
+// work reconciles what was nudged and what is due, and says whether there was any.
+func (d *desk) work(ctx context.Context) (worked bool, err error) {
+	names := d.take()
+	for _, name := range names {
 		result, err := d.reconciler.Reconcile(ctx, ctrl.Request{NamespacedName: name})
 		if err != nil {
-			return fmt.Errorf("reconciling %s: %w", name, err)
+			return true, fmt.Errorf("reconciling %s: %w", name, err)
 		}
 		if result.RequeueAfter > 0 && !d.machine {
 			d.mu.Lock()
@@ -68,7 +69,7 @@ func (d *desk) work(ctx context.Context) error {
 			d.mu.Unlock()
 		}
 	}
-	return nil
+	return len(names) > 0, nil
 }
 
 func (d *desk) take() []types.NamespacedName {

@@ -40,7 +40,7 @@ func (s *stage) play(story *Story, dirs []string) {
 	s.leaveIdle()
 	day, rest := story.Begins.Add(daily), story.Then
 	for {
-		next := earlier(day, s.next())
+		next := earlier(day, earlier(s.due, earlier(s.segments.next(), s.scenarios.next())))
 		if len(rest) > 0 {
 			next = earlier(next, rest[0].At)
 		}
@@ -51,41 +51,51 @@ func (s *stage) play(story *Story, dirs []string) {
 			next = now.Add(time.Millisecond) // what comes after a moment that is over has a time of its own
 		}
 		s.clock.SetTime(next)
-		if !day.After(next) {
+		eventful := !day.After(next)
+		if eventful {
 			day = day.Add(daily)
 		}
-		for len(rest) > 0 && !rest[0].At.After(next) {
+		for ; len(rest) > 0 && !rest[0].At.After(next); rest = rest[1:] {
 			s.perform(&rest[0])
-			rest = rest[1:]
+			eventful = true
 		}
-		s.settle()
+		s.settle(eventful)
 	}
 	s.ready()
 }
 
-// next is the next moment at which the clock alone gives Kaeru something to do.
-func (s *stage) next() time.Time {
+// settle does all there is to do at this moment. Where it is not eventful the engine is only asked if
+// something comes of what the others do: most moments are refreshes of a segment that change nobody.
+func (s *stage) settle(eventful bool) {
 	s.Helper()
-	next, err := s.steps.Next(s.ctx)
-	s.ok(err)
-	return earlier(next, earlier(s.segments.next(), s.scenarios.next()))
-}
-
-// settle does all there is to do at this moment.
-func (s *stage) settle() {
-	s.Helper()
+	eventful = eventful || !s.due.IsZero() && !s.due.After(s.clock.Now())
 	for range restless {
 		s.ok(s.follower.Step(s.ctx))
 		for _, d := range []*desk{s.channels, s.segments, s.scenarios} {
-			s.ok(d.work(s.ctx))
+			worked, err := d.work(s.ctx)
+			s.ok(err)
+			eventful = eventful || worked && d != s.segments
+		}
+		if !eventful && !s.awaits() {
+			return
 		}
 		busy, err := s.steps.Step(s.ctx)
 		s.ok(err)
 		if !busy && !s.channels.busy() && !s.segments.busy() && !s.scenarios.busy() {
+			s.due, err = s.steps.Next(s.ctx)
+			s.ok(err)
 			return
 		}
+		eventful = true
 	}
 	s.Fatalf("%s: there is always something more to do", s.clock.Now().Format(time.RFC3339))
+}
+
+// awaits tells whether there are facts that the engine has not decided about.
+func (s *stage) awaits() (some bool) {
+	s.Helper()
+	s.ok(s.store.QueryRow(s.ctx, `SELECT EXISTS (SELECT 1 FROM arrivals) OR EXISTS (SELECT 1 FROM fanouts)`).Scan(&some))
+	return some
 }
 
 // leaveIdle has most segments refreshed only when something else happens: it is an event by itself only

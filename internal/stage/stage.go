@@ -14,6 +14,7 @@ package stage
 import (
 	"context"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -43,6 +44,9 @@ const (
 	publicURL = "https://links.shop.example"
 )
 
+// compiler is one for all plays, because it takes seconds to begin.
+var compiler = sync.OnceValue(func() *content.Compiler { return content.NewCompiler(content.Options{}) })
+
 // stage is a shop with all that Kaeru does for it.
 type stage struct {
 	*testing.T
@@ -58,6 +62,8 @@ type stage struct {
 	steps                         *dispatch.Steps
 	follower                      *audience.Follower
 	channels, segments, scenarios *desk
+	// due is when the clock alone gives the engine something to do again; zero for never.
+	due time.Time
 	// tracked counts the events, which need ids.
 	tracked int
 }
@@ -84,9 +90,9 @@ func newStage(t *testing.T, dsn string, now time.Time) *stage {
 	s := &stage{T: t, cluster: cluster, clock: clocktesting.NewFakeClock(now)}
 	s.ctx = ctrl.LoggerInto(t.Context(), testr.New(t))
 	ctrl.SetLogger(logr.Discard()) // what is done here has the test's
-	var err error
-	s.client, err = client.New(cluster.Config, client.Options{Scheme: manager.Scheme()})
+	direct, err := client.New(cluster.Config, client.Options{Scheme: manager.Scheme()})
 	s.ok(err)
+	s.client = newMemory(direct)
 	s.store, err = store.Open(t.Context(), dsn)
 	s.ok(err)
 	t.Cleanup(func() { _ = s.store.Close() })
@@ -100,8 +106,6 @@ func newStage(t *testing.T, dsn string, now time.Time) *stage {
 
 // build puts the rooms together.
 func (s *stage) build() {
-	compiler := content.NewCompiler(content.Options{})
-	s.Cleanup(func() { _ = compiler.Close() })
 	key, err := s.store.Key(s.ctx, "links")
 	s.ok(err)
 	signer, err := content.NewSigner(publicURL, key)
@@ -111,7 +115,7 @@ func (s *stage) build() {
 	// A burst of orders ends on this clock too.
 	goals := &report.Goals{Store: s.store, Machine: s.clock}
 	s.engine = dispatch.NewEngine(dispatch.Options{
-		Store: s.store, Clock: s.clock, Compiler: compiler, Signer: signer, OneClick: true, Channels: channels, Log: log,
+		Store: s.store, Clock: s.clock, Compiler: compiler(), Signer: signer, OneClick: true, Channels: channels, Log: log,
 		Attribute: func(ctx context.Context, a dispatch.Armed) (int64, error) {
 			goal := a.Compiled.Bundle.Spec.Goal
 			if goal == nil {
@@ -145,7 +149,7 @@ func (s *stage) build() {
 	s.channels.machine = true
 	s.scenarios = newDesk(&controllers.ScenarioReconciler{
 		Client: s.client, Live: s.client, Recorder: recorder, Clock: s.clock,
-		Store: s.store, Engine: s.engine, Compiler: compiler, Segments: segments, Image: "kaeru",
+		Store: s.store, Engine: s.engine, Compiler: compiler(), Segments: segments, Image: "kaeru",
 	}, s.clock)
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: s.store, Clock: s.clock, PublicURL: publicURL, Links: signer, Log: log,
