@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"sigs.k8s.io/yaml"
+
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/stage"
 	"github.com/kaeru-dev/kaeru/internal/testenv"
@@ -25,12 +27,18 @@ var uses = []int{2, 3, 4, 15, 16, 18, 19, 20, 21, 24, 25, 26, 27, 28, 29, 30, 31
 // recipes are the directories that may be applied one by one.
 func recipes(t *testing.T) (dirs []string) {
 	t.Helper()
-	found, err := filepath.Glob("recipes/*/kustomization.yaml")
+	text, err := os.ReadFile("recipes/kustomization.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range found {
-		if dir := filepath.Dir(file); dir != common {
+	var all struct {
+		Resources []string `json:"resources"`
+	}
+	if err := yaml.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all.Resources {
+		if dir := filepath.Join("recipes", name); dir != common {
 			dirs = append(dirs, dir)
 		}
 	}
@@ -45,10 +53,16 @@ func TestEachUseHasARecipe(t *testing.T) {
 			t.Errorf("there is no recipe %s…", prefix)
 		}
 	}
-	for _, dir := range dirs {
-		if _, err := os.Stat(filepath.Join(dir, "timeline.yaml")); err != nil {
-			t.Errorf("%s has no story: %v", dir, err)
-		}
+	stories, err := filepath.Glob("recipes/*/timeline.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range stories {
+		stories[i] = filepath.Dir(stories[i])
+	}
+	slices.Sort(dirs)
+	if !slices.Equal(dirs, stories) {
+		t.Errorf("recipes/kustomization.yaml names %q, and these have stories: %q", dirs, stories)
 	}
 }
 
@@ -62,18 +76,12 @@ func TestRecipesPlay(t *testing.T) {
 }
 
 func TestRecipesAppliedTwiceDoNotChange(t *testing.T) {
-	cluster := testenv.ControlPlane(t)
-	cluster.Run(t, "", "apply", "--server-side", "--force-conflicts", "-k", common)
-	for _, dir := range recipes(t) {
-		appliedTwice(t, cluster, dir)
-	}
+	appliedTwice(t, testenv.ControlPlane(t), "recipes")
 }
 
 func TestRecipesAreSupported(t *testing.T) {
 	cluster := testenv.ControlPlane(t)
-	for _, dir := range append(recipes(t), common) {
-		cluster.Run(t, "", "apply", "--server-side", "--force-conflicts", "-k", dir)
-	}
+	cluster.Run(t, "", "apply", "--server-side", "--force-conflicts", "-k", "recipes")
 	supported(t, cluster)
 }
 
