@@ -31,11 +31,11 @@ const (
 // play goes from one moment at which something happens to the next.
 func (s *stage) play(story *Story, dirs []string) {
 	s.Helper()
-	s.clock.SetTime(story.Begins.Add(-before))
+	s.clock.SetTime(story.Begins.Add(-before).UTC())
 	for _, i := range story.Imports {
 		s.load(i)
 	}
-	s.clock.SetTime(story.Begins)
+	s.clock.SetTime(story.Begins.UTC())
 	s.apply(dirs)
 	s.leaveIdle()
 	day, rest := story.Begins.Add(daily), story.Then
@@ -50,7 +50,7 @@ func (s *stage) play(story *Story, dirs []string) {
 		if now := s.clock.Now(); !next.After(now) {
 			next = now.Add(time.Millisecond) // what comes after a moment that is over has a time of its own
 		}
-		s.clock.SetTime(next)
+		s.clock.SetTime(next.UTC())
 		eventful := !day.After(next)
 		if eventful {
 			day = day.Add(daily)
@@ -88,7 +88,7 @@ func (s *stage) settle(eventful bool) {
 		}
 		eventful = true
 	}
-	s.Fatalf("%s: there is always something more to do", s.clock.Now().Format(time.RFC3339))
+	s.Fatalf("%s: there is always something more to do", s.now())
 }
 
 // awaits tells whether there are facts that the engine has not decided about.
@@ -134,7 +134,7 @@ func (s *stage) leaveIdle() {
 func (s *stage) ready() {
 	s.Helper()
 	if wrong := s.unready(); len(wrong) > 0 {
-		s.Fatalf("%s: what is not ready cannot be played:\n%s", s.clock.Now().Format(time.RFC3339), strings.Join(wrong, "\n"))
+		s.Fatalf("%s: what is not ready cannot be played:\n%s", s.now(), strings.Join(wrong, "\n"))
 	}
 }
 

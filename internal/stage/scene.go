@@ -48,7 +48,7 @@ func (s *stage) ingest(kind, text string, format ingest.Format) {
 	result, err := ingest.Run(s.ctx, s.store, namespace, kind, strings.NewReader(text), format, ingest.Options{Clock: s.clock})
 	s.ok(err)
 	if result.Refused > 0 {
-		s.Fatalf("%s: %s were refused: %v", s.clock.Now().Format(time.RFC3339), kind, result.First)
+		s.Fatalf("%s: %s were refused: %v", s.now(), kind, result.First)
 	}
 }
 
@@ -78,7 +78,7 @@ func (s *stage) open(r *Reaction) {
 			return
 		}
 	}
-	s.Fatalf("%s: nothing in the message of step %s to %s tells that it was opened", s.clock.Now().Format(time.RFC3339), r.Step, r.Customer)
+	s.Fatalf("%s: nothing in the message of step %s to %s tells that it was opened", s.now(), r.Step, r.Customer)
 }
 
 // click follows the first link of a message that leads to the shop.
@@ -92,7 +92,7 @@ func (s *stage) click(r *Reaction) {
 			return
 		}
 	}
-	s.Fatalf("%s: the message of step %s to %s has no link that is tracked", s.clock.Now().Format(time.RFC3339), r.Step, r.Customer)
+	s.Fatalf("%s: the message of step %s to %s has no link that is tracked", s.now(), r.Step, r.Customer)
 }
 
 // unsubscribe presses the button of the page that a message's link leads to.
@@ -107,7 +107,7 @@ func (s *stage) unsubscribe(r *Reaction) {
 			return
 		}
 	}
-	s.Fatalf("%s: the message of step %s to %s has no link to unsubscribe", s.clock.Now().Format(time.RFC3339), r.Step, r.Customer)
+	s.Fatalf("%s: the message of step %s to %s has no link to unsubscribe", s.now(), r.Step, r.Customer)
 }
 
 // received is the latest message of a step that a customer has.
@@ -121,7 +121,7 @@ func (s *stage) received(r *Reaction) *sandbox.Message {
 		}
 	}
 	s.Fatalf("%s: %s has no message of step %s; the messages so far are\n%s",
-		s.clock.Now().Format(time.RFC3339), r.Customer, r.Step, table(ends, s.clock.Now().Location()))
+		s.now(), r.Customer, r.Step, table(ends, s.zone))
 	return nil
 }
 

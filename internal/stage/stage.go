@@ -53,7 +53,9 @@ type stage struct {
 	ctx     context.Context
 	cluster *testenv.Cluster
 	client  client.Client
+	// clock is in UTC, as that of a pod; zone is the story's.
 	clock   *clocktesting.FakeClock
+	zone    *time.Location
 	store   *store.Store
 	doubles *sandbox.Sandbox
 	gateway *gateway.Gateway
@@ -77,17 +79,17 @@ func Play(t *testing.T, dsn string, dirs ...string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newStage(t, dsn, story.Begins)
+	s := newStage(t, dsn, story)
 	s.play(story, dirs)
 	if difference := story.compare(s.ends()); difference != "" {
 		t.Errorf("%s does not go as its story says:\n%s", dir, difference)
 	}
 }
 
-func newStage(t *testing.T, dsn string, now time.Time) *stage {
+func newStage(t *testing.T, dsn string, story *Story) *stage {
 	t.Helper()
 	cluster := testenv.ControlPlane(t)
-	s := &stage{T: t, cluster: cluster, clock: clocktesting.NewFakeClock(now)}
+	s := &stage{T: t, cluster: cluster, clock: clocktesting.NewFakeClock(story.Begins.UTC()), zone: story.Begins.Location()}
 	s.ctx = ctrl.LoggerInto(t.Context(), testr.New(t))
 	ctrl.SetLogger(logr.Discard()) // what is done here has the test's
 	direct, err := client.New(cluster.Config, client.Options{Scheme: manager.Scheme()})
@@ -159,9 +161,12 @@ func (s *stage) build() {
 	s.ok(err)
 }
 
+// now is the moment as the story's author writes it.
+func (s *stage) now() string { return s.clock.Now().In(s.zone).Format(time.RFC3339) }
+
 func (s *stage) ok(err error) {
 	s.Helper()
 	if err != nil {
-		s.Fatalf("%s: %v", s.clock.Now().Format(time.RFC3339), err)
+		s.Fatalf("%s: %v", s.now(), err)
 	}
 }
