@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/testenv"
 )
 
@@ -21,40 +20,31 @@ const namespace = "shop"
 func TestAppliedTwiceNothingChanges(t *testing.T) {
 	cluster := testenv.ControlPlane(t)
 	for _, dir := range []string{".", "demo"} {
-		cluster.Run(t, "", "apply", "--server-side", "--force-conflicts", "-k", dir)
-		before := objects(t, cluster)
-		if len(before) < 10 {
-			t.Fatalf("%s: only %d objects are there", dir, len(before))
+		appliedTwice(t, cluster, dir)
+		if n := len(objects(t, cluster)); n < 10 {
+			t.Errorf("%s: only %d objects are there", dir, n)
 		}
-		cluster.Run(t, "", "apply", "--server-side", "-k", dir)
-		for what, is := range objects(t, cluster) {
-			if before[what] != is {
-				t.Errorf("%s: applied again, %s is another:\n%s\n%s", dir, what, before[what], is)
-			}
-		}
-		// As older tools do it, with a copy of the whole in an annotation.
-		cluster.Run(t, "", "apply", "--dry-run=server", "-k", dir)
 	}
+}
+
+func appliedTwice(t *testing.T, cluster *testenv.Cluster, dir string) {
+	t.Helper()
+	cluster.Run(t, "", "apply", "--server-side", "--force-conflicts", "-k", dir)
+	before := objects(t, cluster)
+	cluster.Run(t, "", "apply", "--server-side", "-k", dir)
+	for what, is := range objects(t, cluster) {
+		if before[what] != is {
+			t.Errorf("%s: applied again, %s is another:\n%s\n%s", dir, what, before[what], is)
+		}
+	}
+	// As older tools do it, with a copy of the whole in an annotation.
+	cluster.Run(t, "", "apply", "--dry-run=server", "-k", dir)
 }
 
 func TestEverythingIsSupported(t *testing.T) {
 	cluster := testenv.ControlPlane(t)
 	cluster.Run(t, "", "apply", "--server-side", "--force-conflicts", "-k", ".")
-	for _, s := range list[crm.ScenarioList](t, cluster, "scenarios").Items {
-		if fields := s.Spec.UnsupportedFields(); fields != nil {
-			t.Errorf("Scenario %s uses %v", s.Name, fields)
-		}
-	}
-	for _, s := range list[crm.SegmentList](t, cluster, "segments").Items {
-		if fields := s.Spec.UnsupportedFields(); fields != nil {
-			t.Errorf("Segment %s uses %v", s.Name, fields)
-		}
-	}
-	for _, c := range list[crm.ChannelConfigList](t, cluster, "channelconfigs").Items {
-		if fields := c.Spec.UnsupportedFields(); fields != nil {
-			t.Errorf("ChannelConfig %s uses %v", c.Name, fields)
-		}
-	}
+	supported(t, cluster)
 }
 
 func TestReadmeApplies(t *testing.T) {
