@@ -55,7 +55,7 @@ func (s *Steps) hurry(ctx context.Context) error {
 	e.watched = time.Time{}
 	armed := e.snapshot()
 	for _, a := range armed {
-		a.credited, a.decided = time.Time{}, time.Time{}
+		a.credited, a.decided, a.guard.at = time.Time{}, time.Time{}, time.Time{}
 	}
 	now := e.clock.Now()
 	if now.Equal(s.at) {

@@ -144,19 +144,13 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 	engine := dispatch.NewEngine(dispatch.Options{
 		Store: st, Clock: c.Clock, Compiler: compiler, Signer: signer, OneClick: oneClick(c.PublicURL), Channels: channels, Log: c.Log.WithName("dispatch"),
 		Attribute: func(ctx context.Context, a dispatch.Armed) (int64, error) {
-			goal := a.Compiled.Bundle.Spec.Goal
-			if goal == nil {
-				return 0, nil
-			}
-			changed, err := goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.GoalOf(goal))
+			changed, err := Credit(ctx, goals, a)
 			if changed > 0 {
 				scenarios.Nudge(a.Ref)
 			}
 			return changed, err
 		},
-		Convert: func(ctx context.Context, tx *store.Tx, a dispatch.Armed, customers []string) (int64, error) {
-			return report.Convert(ctx, tx, a.Namespace, a.Name, a.Epoch, report.GoalOf(a.Compiled.Bundle.Spec.Goal), customers)
-		},
+		Convert: Convert,
 	})
 	engine.OnProgress(func(ref dispatch.Ref) {
 		scenarios.Nudge(ref)
@@ -190,6 +184,20 @@ func build(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *con
 		return err
 	}
 	return mgr.Add(everywhere{manager.RunnableFunc(func(ctx context.Context) error { return g.Serve(ctx, c.GatewayAddress) })})
+}
+
+// Credit credits the orders that arrived to a scenario.
+func Credit(ctx context.Context, goals *report.Goals, a dispatch.Armed) (changed int64, err error) {
+	goal := a.Compiled.Bundle.Spec.Goal
+	if goal == nil {
+		return 0, nil
+	}
+	return goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.GoalOf(goal))
+}
+
+// Convert credits events that are a scenario's goal to what it sent to these customers.
+func Convert(ctx context.Context, tx *store.Tx, a dispatch.Armed, customers []string) (changed int64, err error) {
+	return report.Convert(ctx, tx, a.Namespace, a.Name, a.Epoch, report.GoalOf(a.Compiled.Bundle.Spec.Goal), customers)
 }
 
 func reconcilers(ctx context.Context, mgr ctrl.Manager, st *store.Store, compiler *content.Compiler, engine *dispatch.Engine,

@@ -79,6 +79,9 @@ func (s *stage) settle(eventful bool) {
 		if !eventful && !s.awaits() {
 			return
 		}
+		for _, ns := range s.engine.Recommending() {
+			s.ok(s.keeper.CatchUp(s.ctx, ns))
+		}
 		busy, err := s.steps.Step(s.ctx)
 		s.ok(err)
 		if !busy && !s.channels.busy() && !s.segments.busy() && !s.scenarios.busy() {

@@ -31,6 +31,7 @@ import (
 	"github.com/kaeru-dev/kaeru/internal/dispatch"
 	"github.com/kaeru-dev/kaeru/internal/gateway"
 	"github.com/kaeru-dev/kaeru/internal/manager"
+	"github.com/kaeru-dev/kaeru/internal/recommend"
 	"github.com/kaeru-dev/kaeru/internal/report"
 	"github.com/kaeru-dev/kaeru/internal/sandbox"
 	"github.com/kaeru-dev/kaeru/internal/store"
@@ -63,6 +64,7 @@ type stage struct {
 	engine                        *dispatch.Engine
 	steps                         *dispatch.Steps
 	follower                      *audience.Follower
+	keeper                        *recommend.Keeper
 	channels, segments, scenarios *desk
 	// due is when the clock alone gives the engine something to do again; zero for never.
 	due time.Time
@@ -118,14 +120,10 @@ func (s *stage) build() {
 	goals := &report.Goals{Store: s.store, Machine: s.clock}
 	s.engine = dispatch.NewEngine(dispatch.Options{
 		Store: s.store, Clock: s.clock, Compiler: compiler(), Signer: signer, OneClick: true, Channels: channels, Log: log,
-		Attribute: func(ctx context.Context, a dispatch.Armed) (int64, error) {
-			goal := a.Compiled.Bundle.Spec.Goal
-			if goal == nil {
-				return 0, nil
-			}
-			return goals.Follow(ctx, a.Namespace, a.Name, a.Epoch, report.Goal{Within: goal.Within.Duration()})
-		},
+		Attribute: func(ctx context.Context, a dispatch.Armed) (int64, error) { return manager.Credit(ctx, goals, a) },
+		Convert:   manager.Convert,
 	})
+	s.keeper = &recommend.Keeper{Store: s.store, Clock: s.clock, Log: log, Wanted: s.engine.Recommending}
 	s.engine.OnProgress(func(ref dispatch.Ref) { s.scenarios.nudge(ref) })
 	s.steps = s.engine.ByHand()
 	s.Cleanup(s.steps.Close)
@@ -151,7 +149,7 @@ func (s *stage) build() {
 	s.channels.machine = true
 	s.scenarios = newDesk(&controllers.ScenarioReconciler{
 		Client: s.client, Live: s.client, Recorder: recorder, Clock: s.clock,
-		Store: s.store, Engine: s.engine, Compiler: compiler(), Segments: segments, Image: "kaeru",
+		Store: s.store, Engine: s.engine, Compiler: compiler(), Segments: segments, Image: "kaeru", Channels: channels,
 	}, s.clock)
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: s.store, Clock: s.clock, PublicURL: publicURL, Links: signer, Log: log,
