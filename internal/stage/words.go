@@ -5,6 +5,7 @@ package stage
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 
@@ -65,18 +66,22 @@ func visible(page string) string {
 	}
 }
 
-// texts appends all that is a text in JSON.
-func texts(out []string, value any) []string {
-	switch v := value.(type) {
-	case string:
-		out = append(out, v)
+// shown are the members of LINE's objects that a customer sees, or follows.
+var shown = []string{"altText", "title", "text", "label", "displayText", "data", "uri", "linkUri", "url"}
+
+// texts appends what is shown of LINE's objects.
+func texts(out []string, object any) []string {
+	switch v := object.(type) {
 	case []any:
 		for _, each := range v {
 			out = texts(out, each)
 		}
 	case map[string]any:
-		for _, each := range v {
-			out = texts(out, each)
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if text, ok := v[name].(string); ok && slices.Contains(shown, name) {
+				out = append(out, text)
+			}
+			out = texts(out, v[name])
 		}
 	}
 	return out
