@@ -56,7 +56,7 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 		}
 	}
 	if l.notReady {
-		return later{at: time.Now().Add(notReadyWait), tries: l.tries}, nil
+		return later{at: time.Now().Add(notReadyWait), tries: l.tries, behind: true}, nil // the keeper goes first
 	}
 	m, reason, err := e.render(ctx, ch, l)
 	if err != nil {
