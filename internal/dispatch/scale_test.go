@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 func (f *fixture) waiting(from, n int) {
 	f.Helper()
 	f.exec(`INSERT INTO enrolments (ns, scenario, epoch, customer_id, entry, run, state, reason, step, due_at, enrolled_at)
-SELECT 'shop', 'winback', '', 'w' || i, '', '', 'active', '', 'b', CAST($1 AS BIGINT) + i * 60000, 0 FROM generate_series($2::int, $3::int) i`,
+SELECT 'shop', 'winback', '', 'w' || i, '', '', 'active', '', 'b', CAST($1 AS BIGINT) + CAST(i AS BIGINT) * 60000, 0 FROM generate_series($2::int, $3::int) i`,
 		store.Millis(monday.Add(24*time.Hour)), from, from+n-1)
 }
 
@@ -28,8 +29,8 @@ SELECT 'shop', 'winback', '', 'w' || i, '', '', 'active', '', 'b', CAST($1 AS BI
 func (f *fixture) due(turn, n int) {
 	f.Helper()
 	f.exec(`INSERT INTO enrolments (ns, scenario, epoch, customer_id, entry, run, state, reason, step, due_at, enrolled_at)
-SELECT 'shop', 'winback', '', 'd' || CAST($1 AS TEXT) || '-' || i, '', '', 'active', '', 'b', $2, 0 FROM generate_series(1, $3::int) i`,
-		turn, store.Millis(monday.Add(-time.Minute)), n)
+SELECT 'shop', 'winback', '', 'd' || $1 || '-' || i, '', '', 'active', '', 'b', $2, 0 FROM generate_series(1, $3::int) i`,
+		strconv.Itoa(turn), store.Millis(monday.Add(-time.Minute)), n)
 }
 
 // BenchmarkTick holds a tick with 1,000 due among 1,000,000 who are enrolled against one among 1,000: it must cost
