@@ -32,10 +32,10 @@ type cursor struct {
 type feed struct{ seq, completeFrom int64 }
 
 // atOnce is how many customers a transaction counts. On SQLite nobody else writes meanwhile. Tests make it less.
-var atOnce = 100
+var atOnce = 50
 
 // unpairedAtOnce is how many times as many are counted together whose pairs are left out.
-const unpairedAtOnce = 5
+const unpairedAtOnce = 10
 
 // step does the next piece of what there is to do for a shop, in one transaction, and tells whether there may be
 // more. What it counts and how far that is are one: a crash repeats nothing, and of two processes one waits for the
@@ -149,7 +149,7 @@ func learnSizes(ctx context.Context, tx *store.Tx) error {
 }
 
 // pairAtOnce is how many buyers of products, each with all that they bought, are read for a transaction.
-const pairAtOnce = 20
+const pairAtOnce = 40
 
 // pairSome counts the pairs of the next products. Customer by customer, as afterwards, each pair would be written as
 // often as it was bought; this writes it once, and all of them in the order of their keys.
