@@ -62,7 +62,7 @@ func (b *batch) add(t *traveller, d journey.Decision) {
 	if d.End != journey.Underway {
 		ended, since, cursor, due = store.Millis(b.now), nil, "", t.due
 	}
-	b.enrolments = append(b.enrolments, []any{t.customer, t.entry, string(d.End), d.Reason, cursor, store.Millis(due), since, ended})
+	b.enrolments = append(b.enrolments, []any{nullable(t.place), t.customer, t.entry, string(d.End), d.Reason, cursor, store.Millis(due), since, ended})
 }
 
 // carry takes those who were planned by the revision of their run over to the current one.
@@ -213,14 +213,22 @@ VALUES `+values+` ON CONFLICT (id) DO NOTHING`, args...)
 	return nil
 }
 
-var enrolmentTypes = []string{"TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT"}
+var enrolmentTypes = []string{"TID", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIGINT", "BIGINT"}
 
 func (b *batch) advance(ctx context.Context, tx *store.Tx, rows [][]any) error {
-	values, args := valuesOf(tx.Dialect(), []any{b.ref.Namespace, b.ref.Name, b.epoch}, enrolmentTypes, rows)
-	_, err := tx.Exec(ctx, `WITH v (customer_id, entry, state, reason, step, due_at, since_at, ended_at) AS (VALUES `+values+`)
+	var of []any
+	where := `enrolments.ctid = v.place`
+	if tx.Dialect() == store.SQLite {
+		of = []any{b.ref.Namespace, b.ref.Name, b.epoch}
+		where = `enrolments.ns = $1 AND enrolments.scenario = $2 AND enrolments.epoch = $3
+  AND enrolments.customer_id = v.customer_id AND enrolments.entry = v.entry AND enrolments.state = 'active'`
+	}
+	values, args := valuesOf(tx.Dialect(), of, enrolmentTypes, rows)
+	// By their place, since a planner that has not heard of those whom a run has just let in looks through all of
+	// them for each of these statements.
+	_, err := tx.Exec(ctx, `WITH v (place, customer_id, entry, state, reason, step, due_at, since_at, ended_at) AS (VALUES `+values+`)
 UPDATE enrolments SET state = v.state, reason = v.reason, step = v.step, due_at = v.due_at, until_at = NULL, since_at = v.since_at, ended_at = v.ended_at
-FROM v WHERE enrolments.ns = $1 AND enrolments.scenario = $2 AND enrolments.epoch = $3
-  AND enrolments.customer_id = v.customer_id AND enrolments.entry = v.entry AND enrolments.state = 'active'`, args...)
+FROM v WHERE `+where, args...)
 	if err != nil {
 		return fmt.Errorf("moving enrolments on: %w", err)
 	}

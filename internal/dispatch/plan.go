@@ -68,7 +68,9 @@ type planning struct {
 // traveller is an enrolment that is due.
 type traveller struct {
 	customer, entry, cursor string
-	due, since              time.Time
+	// place is where the row is that the transaction holds, on PostgreSQL.
+	place      string
+	due, since time.Time
 	// gone says that the customer is not in the store, where that was read.
 	gone  bool
 	facts journey.Facts
@@ -171,11 +173,11 @@ func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller
 	if p.rev.Journey.ExitsWithSegment() {
 		args = append(args, p.rev.Segment())
 	}
-	lock := ``
+	lock, place := ``, `''`
 	if tx.Dialect() == store.Postgres {
-		lock = ` FOR UPDATE OF e SKIP LOCKED`
+		lock, place = ` FOR UPDATE OF e SKIP LOCKED`, `CAST(e.ctid AS TEXT)`
 	}
-	rows, err := tx.Query(ctx, `SELECT e.customer_id, e.entry, e.step, COALESCE(e.until_at, e.due_at), e.since_at, e.converted_at IS NOT NULL,
+	rows, err := tx.Query(ctx, `SELECT `+place+`, e.customer_id, e.entry, e.step, COALESCE(e.until_at, e.due_at), e.since_at, e.converted_at IS NOT NULL,
   EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at),
   `+inside+`, `+who+`, `+entry+`
 FROM enrolments e`+join+`
@@ -193,7 +195,7 @@ ORDER BY e.due_at, e.customer_id, e.entry LIMIT $5`+lock, args...)
 		var since sql.NullInt64
 		var inside bool
 		var c customer
-		into := append([]any{&t.customer, &t.entry, &t.cursor, &due, &since, &t.facts.Converted, &t.facts.Unsubscribed, &inside}, c.scans()...)
+		into := append([]any{&t.place, &t.customer, &t.entry, &t.cursor, &due, &since, &t.facts.Converted, &t.facts.Unsubscribed, &inside}, c.scans()...)
 		if err := rows.Scan(append(into, &let)...); err != nil {
 			return nil, fmt.Errorf("reading who is due: %w", err)
 		}
