@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/internal/channel/webhook"
 	"github.com/kaeru-dev/kaeru/internal/clock"
 	"github.com/kaeru-dev/kaeru/internal/ingest"
 	"github.com/kaeru-dev/kaeru/internal/manager"
@@ -76,6 +77,7 @@ func (s *shop) start() (stop func()) {
 		done <- manager.Run(ctx, s.kube, manager.Config{
 			Store: s.dsn, GatewayAddress: s.public, PublicURL: "http://" + s.public, MetricsAddress: "0", HealthAddress: "0",
 			Clock: s.clock, Log: ctrl.Log.WithName("manager"), StatusEvery: 200 * time.Millisecond, Image: "kaeru",
+			WebhookHosts: webhook.Hosts{"hooks.shop.example"},
 			// Each manager of a process registers its controllers anew.
 			SkipNameValidation: true,
 		})

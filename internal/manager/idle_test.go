@@ -173,9 +173,24 @@ spec:
 			resource: "segment/round", reason: "SegmentCycle", sentence: "round → about → round",
 			mended: fmt.Sprintf(segment, "about", "{orders: {atLeast: 1}}"),
 		},
+		"a webhook to where the operator has not allowed it": {
+			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", `webhook: {url: "https://elsewhere.example/in"}`), "broken", "hook"),
+			resource: "scenario/hook", reason: "WebhookNotAllowed", sentence: "spec.steps[0].webhook.url: webhooks to elsewhere.example are not allowed: name it in the manager's --webhook-allowed-hosts",
+			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", `webhook: {url: "https://hooks.shop.example/in"}`), "broken", "hook"),
+		},
+		"a webhook's missing key": {
+			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", `webhook: {url: "https://hooks.shop.example/in", signingSecretRef: {name: hook, key: key}}`), "broken", "signed"),
+			resource: "scenario/signed", reason: "SecretNotFound", sentence: `spec.steps[0].webhook.signingSecretRef: Secret "hook" does not exist`,
+			mended: "apiVersion: v1\nkind: Secret\nmetadata: {name: hook}\nstringData: {key: 0123456789abcdef0123456789abcdef}",
+		},
+		"a fallback's missing channel": {
+			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", `line: {channel: line-main, messages: [{type: text, text: T}], fallback: {sms: {channel: nowhere, text: T}}}`), "broken", "fallback"),
+			resource: "scenario/fallback", reason: "ChannelNotFound", sentence: `spec.steps[0].line.fallback.sms.channel: ChannelConfig "nowhere" does not exist`,
+			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", `line: {channel: line-main, messages: [{type: text, text: T}], fallback: {sms: {channel: sms-main, text: T}}}`), "broken", "fallback"),
+		},
 		"what is not built yet": {
-			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "name: broken}\nspec:", "name: later}\nspec:\n  goal: {event: Signed Up, within: 7d}"),
-			resource: "scenario/later", reason: "Unsupported", sentence: "spec.goal.event is not supported",
+			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "name: broken}\nspec:", "name: later}\nspec:\n  dispatch: {runner: Job}"),
+			resource: "scenario/later", reason: "Unsupported", sentence: "spec.dispatch.runner is not supported",
 			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "broken", "later"),
 		},
 		"an expression that cannot be compiled": {
