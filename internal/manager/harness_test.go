@@ -42,6 +42,8 @@ type shop struct {
 	kube *rest.Config
 	// public is where the gateway listens.
 	public string
+	// hosts are those that webhooks may call.
+	hosts webhook.Hosts
 }
 
 func newShop(t *testing.T, dsn string, clk clock.Clock) *shop {
@@ -55,7 +57,7 @@ func newShop(t *testing.T, dsn string, clk clock.Clock) *shop {
 	t.Cleanup(func() { _ = doubles.Close() })
 	s := &shop{
 		t: t, ns: testenv.Namespace(t), dsn: dsn, cluster: cluster, client: c, sandbox: doubles, clock: clk,
-		kube: rest.CopyConfig(cluster.Config), public: freeAddress(t),
+		kube: rest.CopyConfig(cluster.Config), public: freeAddress(t), hosts: webhook.Hosts{"hooks.shop.example"},
 	}
 	return s
 }
@@ -77,7 +79,7 @@ func (s *shop) start() (stop func()) {
 		done <- manager.Run(ctx, s.kube, manager.Config{
 			Store: s.dsn, GatewayAddress: s.public, PublicURL: "http://" + s.public, MetricsAddress: "0", HealthAddress: "0",
 			Clock: s.clock, Log: ctrl.Log.WithName("manager"), StatusEvery: 200 * time.Millisecond, Image: "kaeru",
-			WebhookHosts: webhook.Hosts{"hooks.shop.example"},
+			WebhookHosts: s.hosts,
 			// Each manager of a process registers its controllers anew.
 			SkipNameValidation: true,
 		})
