@@ -47,7 +47,7 @@ func (s *statement) subscription(c *v1alpha1.SubscriptionCondition, path string)
 	if none {
 		s.readsSubscriptions()
 		alternatives = append(alternatives, s.member(membershipIn{
-			query: "SELECT o.customer_id FROM " + s.rows("subscriptions"), repeats: true, outside: true,
+			query: "SELECT o.customer_id FROM " + s.rows("subscriptions"), repeats: true, groups: s.groups(false), outside: true,
 		}))
 	}
 	if !none || len(c.Status) > 1 {
@@ -106,7 +106,7 @@ func (s *statement) subscribedIn(c *v1alpha1.SubscriptionCondition, path string)
 		s.moves(slice{facts: factDeliveries}, slice{facts: factDeliveries, age: -d})
 		where = append(where, s.ahead("o.next_delivery_at", d))
 	}
-	return membershipIn{query: strings.Join(where, " AND "), repeats: true}, nil
+	return membershipIn{query: strings.Join(where, " AND "), repeats: true, groups: s.groups(c.CancelledWithin != "" || c.NextDeliveryWithin != "")}, nil
 }
 
 // ahead holds for a moment from now on, until so long after.
@@ -143,7 +143,7 @@ func (s *statement) engagementsIn(c *v1alpha1.EngagementCondition, path string) 
 		s.moves(slice{facts: factEngagements, name: kind, age: d})
 		where = append(where, "o.at > "+s.before(d))
 	}
-	return s.counted(strings.Join(where, " AND "), atLeast, most), nil
+	return s.counted(strings.Join(where, " AND "), s.groups(true), atLeast, most), nil
 }
 
 func (s *statement) favouritesIn(c *v1alpha1.FavouriteCondition, path string) (membershipIn, error) {
@@ -165,7 +165,7 @@ func (s *statement) favouritesIn(c *v1alpha1.FavouriteCondition, path string) (m
 		s.moves(slice{facts: factFavourites, age: d})
 		where = append(where, "o.added_at > "+s.before(d))
 	}
-	return membershipIn{query: strings.Join(where, " AND "), repeats: true}, nil
+	return membershipIn{query: strings.Join(where, " AND "), repeats: true, groups: s.groups(c.Product != "" || c.Within != "")}, nil
 }
 
 // replenishmentIn is the customers whose next purchase is predicted to come soon.

@@ -125,8 +125,12 @@ func (s *statement) segmentIn(c *v1alpha1.LocalReference) membershipIn {
 type membershipIn struct {
 	// query has one column, customer_id, which is called o.customer_id within.
 	query string
-	// repeats says that it selects a customer more than once.
+	// repeats says that it selects a customer more than once, so that groups make them distinct. It ends in a
+	// condition then.
 	repeats bool
+	groups  string
+	// covered says that an index by customer has all that it asks for.
+	covered bool
 	outside bool
 	// everybody says that it holds of everybody, without a query.
 	everybody bool
@@ -134,7 +138,7 @@ type membershipIn struct {
 
 func (m membershipIn) distinct() string {
 	if m.repeats {
-		return m.query + " GROUP BY o.customer_id"
+		return m.query + m.groups
 	}
 	return m.query
 }
@@ -160,6 +164,10 @@ func (s *statement) member(m membershipIn) predicate {
 	out := "NOT EXISTS (SELECT 1 FROM (" + m.query + ") x WHERE x.customer_id = " + s.id() + ")"
 	if s.env.Dialect == store.SQLite {
 		out = s.id() + " NOT IN (" + m.query + ")"
+		if s.set != "" && m.repeats && m.covered {
+			// Those of the set are looked up, instead of finding all who are to be left out.
+			out = "NOT EXISTS (" + m.query + " AND o.customer_id = " + s.id() + ")"
+		}
 	}
 	if m.outside {
 		return predicate{out, in}

@@ -71,7 +71,12 @@ func (s *statement) anniversary(c *v1alpha1.AttributeCondition, text, path strin
 	}
 	// Few customers have their day, and to read the others' dates would take most of the time. What is
 	// written may be the day in another zone, and before 1 March that is two days off in a leap year.
-	return when("SUBSTR(" + text + ", 6, 5) " + days("nearly", 2) + " AND SUBSTR(" + s.day(text) + ", 6, 5) " + days("anniversary", 0)), nil
+	nearly := text
+	if dialect == store.SQLite && !columns[c.Name] {
+		// What is no text is no date, so that it may be taken as one here.
+		nearly = s.word(s.customer("attributes"), c.Name, nil)
+	}
+	return when("SUBSTR(" + nearly + ", 6, 5) " + days("nearly", 2) + " AND SUBSTR(" + s.day(text) + ", 6, 5) " + days("anniversary", 0)), nil
 }
 
 // anniversaries are the days of the year, as 01-02, that return from one day to another.

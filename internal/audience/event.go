@@ -51,13 +51,13 @@ func (s *statement) eventsIn(c *v1alpha1.EventCondition, path string) (membershi
 		where = append(where, at+" <= "+s.before(d), s.notFollowedBy(at, c.NotFollowedBy.Name, d, c.Within))
 	}
 	if len(from) == 1 {
-		return s.counted(strings.Join(append([]string{from[0].rows}, where...), " AND "), atLeast, most), nil
+		return s.counted(strings.Join(append([]string{from[0].rows}, where...), " AND "), s.groups(true), atLeast, most), nil
 	}
 	tables := make([]string, len(from))
 	for i, table := range from {
 		tables[i] = "SELECT o.customer_id, " + table.at + " AS at FROM " + table.rows
 	}
-	return s.counted("("+strings.Join(tables, " UNION ALL ")+") o WHERE "+strings.Join(append([]string{"TRUE"}, where...), " AND "), atLeast, most), nil
+	return s.counted("("+strings.Join(tables, " UNION ALL ")+") o WHERE "+strings.Join(append([]string{"TRUE"}, where...), " AND "), s.groups(true), atLeast, most), nil
 }
 
 // occurrences are rows, as a FROM and WHERE, and the column that says when.
@@ -69,7 +69,7 @@ func (s *statement) eventsNamed(c *v1alpha1.EventCondition) []occurrences {
 	s.read(factEvents, c.Name, c.Within)
 	where := []string{s.rows("events") + " AND o.name = " + s.text(c.Name)}
 	for _, name := range slices.Sorted(maps.Keys(c.Where)) {
-		where = append(where, s.among(s.property("o", name), c.Where[name]))
+		where = append(where, s.among(s.word("o.properties", name, c.Where[name]), c.Where[name]))
 	}
 	if c.Name != v1alpha1.EventOrderCompleted || len(c.Where) > 0 {
 		return []occurrences{{strings.Join(where, " AND "), "o.occurred_at"}}

@@ -6,6 +6,7 @@ package audience
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/money"
@@ -53,30 +54,62 @@ func (s *statement) ordersIn(c *v1alpha1.OrdersCondition, path string) (membersh
 	if err != nil {
 		return membershipIn{}, err
 	}
-	return s.counted(which, atLeast, most), nil
+	set := s.counted(which, s.groups(recent(c.Within)), atLeast, most)
+	// Orders that are found by all that were bought would be gone through for each customer.
+	set.covered = c.Within != "" || len(c.Where.Category)+len(c.Where.Product) == 0
+	return set, nil
+}
+
+// lately is a length of time of which a shop has few orders among all it ever had.
+const lately = 90 * 24 * time.Hour
+
+// recent tells whether a window is no longer than lately.
+func recent(within v1alpha1.Duration) bool {
+	d, err := duration(within, "")
+	return err == nil && d <= lately
+}
+
+// groups is the clause that puts the rows o of a customer together; few says that an index finds them among
+// all. SQLite would rather read all there are in the order of their customers than sort those few, unless
+// that order is hidden from it.
+func (s *statement) groups(few bool) string {
+	if few && !s.each && s.env.Dialect == store.SQLite {
+		return " GROUP BY +o.customer_id"
+	}
+	return " GROUP BY o.customer_id"
+}
+
+// placedWithin holds for orders o of a window. SQLite does not know that of a long one it takes less time to
+// read all orders side by side, by customer, than to find them by their time, each being elsewhere.
+func (s *statement) placedWithin(within v1alpha1.Duration, d time.Duration) string {
+	column := "o.placed_at"
+	if !recent(within) && !s.each && s.env.Dialect == store.SQLite {
+		column = "+" + column
+	}
+	return column + " > " + s.before(d)
 }
 
 // counted is the customers who have so many of the rows o that which, a FROM and WHERE, chooses. There
 // is a least or a most.
-func (s *statement) counted(which string, atLeast int32, most *int32) membershipIn {
+func (s *statement) counted(which, groups string, atLeast int32, most *int32) membershipIn {
 	query := "SELECT o.customer_id FROM " + which
 	switch {
 	case atLeast == 0:
 		// None is enough, so those who do not match are the ones to find.
-		return membershipIn{query: query + havingMore(s, *most), repeats: *most == 0, outside: true}
+		return membershipIn{query: query + havingMore(s, groups, *most), repeats: *most == 0, groups: groups, outside: true}
 	case most == nil:
-		return membershipIn{query: query + havingMore(s, atLeast-1), repeats: atLeast == 1}
+		return membershipIn{query: query + havingMore(s, groups, atLeast-1), repeats: atLeast == 1, groups: groups}
 	}
-	return membershipIn{query: fmt.Sprintf("%s GROUP BY o.customer_id HAVING COUNT(*) BETWEEN %s AND %s",
-		query, s.number(int64(atLeast)), s.number(int64(*most)))}
+	return membershipIn{query: fmt.Sprintf("%s%s HAVING COUNT(*) BETWEEN %s AND %s",
+		query, groups, s.number(int64(atLeast)), s.number(int64(*most)))}
 }
 
 // havingMore keeps those who have more than n rows.
-func havingMore(s *statement, n int32) string {
+func havingMore(s *statement, groups string, n int32) string {
 	if n == 0 {
 		return "" // a semi-join needs no groups
 	}
-	return " GROUP BY o.customer_id HAVING COUNT(*) > " + s.number(int64(n))
+	return groups + " HAVING COUNT(*) > " + s.number(int64(n))
 }
 
 // countedOrders compares the number of all orders; without a most there is no limit.
@@ -124,7 +157,7 @@ func (s *statement) matchingOrders(within v1alpha1.Duration, filter *v1alpha1.Or
 		if err != nil {
 			return "", err
 		}
-		where = append(where, "o.placed_at > "+s.before(d))
+		where = append(where, s.placedWithin(within, d))
 	}
 	if filter == nil {
 		return strings.Join(append(where, "o.counted = 1"), " AND "), nil

@@ -4,6 +4,7 @@
 package audience
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -123,10 +124,34 @@ func (s *statement) before(d time.Duration) string {
 	return fmt.Sprintf("$%d", s.bind(named{"before", d}, func(now time.Time, _ Thresholds) any { return store.Millis(now.Add(-d)) }))
 }
 
+// fewValues is up to how many values SQLite is given one by one: it compares with them, and would otherwise
+// make a table of them first, at times for each of two places of the plan.
+const fewValues = 8
+
 // among holds where the text expression is one of the values.
 func (s *statement) among(expression string, values []string) string {
+	if s.env.Dialect == store.SQLite && len(values) > 0 && len(values) <= fewValues {
+		places := make([]string, len(values))
+		for i, value := range values {
+			places[i] = s.text(value)
+		}
+		return expression + " IN (" + strings.Join(places, ", ") + ")"
+	}
 	list := store.List(s.env.Dialect, values)
 	return expression + " " + s.env.Dialect.AnyText(s.bind(new(byte), constant(list)))
+}
+
+// word is a top-level member of the JSON document in a column as text, to be compared with these. SQLite
+// reads the document once more to know what is written there, true or 1, 1.10 or 1.1; that makes no difference
+// where none of them is JSON.
+func (s *statement) word(column, name string, values []string) string {
+	key := s.env.Dialect.JSONKey(name)
+	n := s.bind(named{"text", key}, constant(key))
+	isJSON := func(value string) bool { return json.Valid([]byte(value)) }
+	if s.env.Dialect == store.SQLite && !slices.ContainsFunc(values, isJSON) {
+		return fmt.Sprintf("(%s ->> $%d)", column, n)
+	}
+	return s.env.Dialect.JSONText(column, n)
 }
 
 // metric is a column of the customer's row of metrics, NULL where there is none.
@@ -211,9 +236,13 @@ func (s *statement) sql(where []string) (query, base string) {
 		out.WriteString("WITH " + strings.Join(s.with, ", ") + "\n")
 	}
 	out.WriteString("SELECT " + id + " AS id\n")
-	join := "LEFT JOIN"
+	join, customers := "LEFT JOIN", "JOIN"
 	if s.buyersOnly {
 		join = "JOIN"
+	}
+	if s.env.Dialect == store.SQLite {
+		// It would at times go through all customers to find these.
+		customers = "CROSS JOIN"
 	}
 	switch {
 	case s.set != "":
@@ -222,13 +251,13 @@ func (s *statement) sql(where []string) (query, base string) {
 			out.WriteString(" " + join + " metrics m ON m.ns = $1 AND m.customer_id = b.customer_id")
 		}
 		if s.usesCustomers {
-			out.WriteString(" JOIN customers c ON c.ns = $1 AND c.id = b.customer_id")
+			out.WriteString(" " + customers + " customers c ON c.ns = $1 AND c.id = b.customer_id")
 		}
 		where = append([]string{"TRUE"}, where...)
 	case s.buyersOnly:
 		out.WriteString("FROM metrics m")
 		if s.usesCustomers {
-			out.WriteString(" JOIN customers c ON c.ns = $1 AND c.id = m.customer_id")
+			out.WriteString(" " + customers + " customers c ON c.ns = $1 AND c.id = m.customer_id")
 		}
 		where = append([]string{"m.ns = $1"}, where...)
 	default:

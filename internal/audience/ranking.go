@@ -40,23 +40,23 @@ func (s *statement) rankedIn(c *v1alpha1.SpendCondition, r *rank, window []slice
 	if err != nil {
 		return membershipIn{}, err
 	}
-	orders := func(each bool) (string, []argument, error) {
+	orders := func(each bool) (which, groups string, args []argument, err error) {
 		t := &statement{env: s.env, bound: make(map[any]int), each: each}
 		t.text(s.env.Namespace) // $1
-		which, err := t.matchingOrders(c.Within, c.Where, path)
-		return which, t.args, err
+		which, err = t.matchingOrders(c.Within, c.Where, path)
+		return which, t.groups(recent(c.Within)), t.args, err
 	}
-	everybodys, allArgs, err := orders(false)
+	everybodys, groups, allArgs, err := orders(false)
 	if err != nil {
 		return membershipIn{}, err
 	}
-	theirs, oneArgs, err := orders(true)
+	theirs, _, oneArgs, err := orders(true)
 	if err != nil {
 		return membershipIn{}, err
 	}
 	k := &ranking{
 		measure: string(name), window: window, allArgs: allArgs, oneArgs: oneArgs,
-		all: "SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + everybodys + " GROUP BY o.customer_id",
+		all: "SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + everybodys + groups,
 		one: "SELECT " + orderSum(c) + " FROM " + theirs,
 	}
 	s.rankings = append(s.rankings, k)

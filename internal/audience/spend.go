@@ -121,14 +121,14 @@ func (s *statement) spendIn(c *v1alpha1.SpendCondition, path string) (membership
 		return membershipIn{}, err
 	}
 	if rank != nil {
-		table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + " GROUP BY o.customer_id")
+		table := s.table("SELECT o.customer_id, " + orderSum(c) + " AS amount FROM " + which + s.groups(recent(c.Within)))
 		return membershipIn{query: fmt.Sprintf("SELECT o.customer_id FROM %s o WHERE o.amount %s %s", table, rank.compare(), s.cut(rank, "o.amount", table+" o"))}, nil
 	}
 	l, err := spendLimits(c, path)
 	if err != nil {
 		return membershipIn{}, err
 	}
-	query := "SELECT o.customer_id FROM " + which + " GROUP BY o.customer_id HAVING "
+	query := "SELECT o.customer_id FROM " + which + s.groups(recent(c.Within)) + " HAVING "
 	if l.contain(0) {
 		// Who has no such order spent nothing, so those who do not match are the ones to find.
 		return membershipIn{query: query + l.outside(s, orderSum(c)), outside: true}, nil

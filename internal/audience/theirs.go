@@ -53,34 +53,36 @@ var theirs = map[facts]struct {
 	// time is what the window is about, and named the columns that the name and the id are.
 	time  string
 	named []string
+	// index is that by customer, where the rows of a customer are not side by side.
+	index string
 }{
 	factOrders: {
 		"orders", "customer_id, id, placed_at, total, status, source, counted",
-		"JOIN orders x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.placed_at", nil,
+		"JOIN orders x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.placed_at", nil, "orders_customer",
 	},
-	factItems: {"order_items", "order_id, category, product_id", fromItems, "t.placed_at", nil},
+	factItems: {"order_items", "order_id, category, product_id", fromItems, "t.placed_at", nil, ""},
 	// No more than the index by category has.
-	factItemsOfCategory: {"order_items", "order_id, category", fromItems, "t.placed_at", []string{"category"}},
-	factItemsOfProduct:  {"order_items", "order_id, category, product_id", fromItems, "t.placed_at", []string{"product_id"}},
+	factItemsOfCategory: {"order_items", "order_id, category", fromItems, "t.placed_at", []string{"category"}, ""},
+	factItemsOfProduct:  {"order_items", "order_id, category, product_id", fromItems, "t.placed_at", []string{"product_id"}, ""},
 	factEvents: {
 		"events", "customer_id, name, occurred_at, properties",
-		"JOIN events x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.occurred_at", []string{"name"},
+		"JOIN events x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.occurred_at", []string{"name"}, "events_customer",
 	},
 	factSubscriptions: {
 		"subscriptions", "customer_id, plan, status, cancelled_at, next_delivery_at",
-		"JOIN subscriptions x ON x.ns = $1 AND x.customer_id = b.customer_id", "", nil,
+		"JOIN subscriptions x ON x.ns = $1 AND x.customer_id = b.customer_id", "", nil, "subscriptions_customer",
 	},
 	factEngagements: {
 		"engagements", "customer_id, kind, at, scenario, channel",
-		"JOIN engagements x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.at", []string{"kind"},
+		"JOIN engagements x ON x.ns = $1 AND x.customer_id = b.customer_id", "x.at", []string{"kind"}, "engagements_customer",
 	},
 	factFavourites: {
 		"favourites", "customer_id, product_id, category, added_at",
-		"JOIN favourites x ON x.ns = $1 AND x.customer_id = b.customer_id", "", nil,
+		"JOIN favourites x ON x.ns = $1 AND x.customer_id = b.customer_id", "", nil, "",
 	},
 	factPredictions: {
 		"replenishments", "customer_id, scope, id, due_at",
-		"JOIN replenishments x ON x.ns = $1 AND x.customer_id = b.customer_id", "", []string{"scope", "id"},
+		"JOIN replenishments x ON x.ns = $1 AND x.customer_id = b.customer_id", "", []string{"scope", "id"}, "",
 	},
 }
 
@@ -169,8 +171,17 @@ func readTheirs(ctx context.Context, tx *store.Tx, ns string, batch int, reading
 			if !known || (of.from == fromItems) != items {
 				continue
 			}
+			from := of.from
+			if tx.Dialect() == store.SQLite {
+				// It does not know how few they are, and would read all there is in the window, or even all there
+				// is for each of them.
+				from = strings.ReplaceAll(from, "JOIN", "CROSS JOIN")
+				if of.index != "" {
+					from = strings.Replace(from, " x ON ", " x INDEXED BY "+of.index+" ON ", 1)
+				}
+			}
 			query := fmt.Sprintf("INSERT INTO their_%s (%s) SELECT x.%s FROM candidates b %s WHERE b.batch = $2 AND %s", of.table, of.columns,
-				strings.ReplaceAll(of.columns, ", ", ", x."), of.from, r.condition("b"))
+				strings.ReplaceAll(of.columns, ", ", ", x."), from, r.condition("b"))
 			if r.without != (whom{}) {
 				query += " AND NOT " + r.without.condition("b")
 			}

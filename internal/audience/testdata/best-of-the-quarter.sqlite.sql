@@ -1,5 +1,5 @@
 WITH t1 AS MATERIALIZED (
-  SELECT o.customer_id, CAST(SUM(o.total) AS BIGINT) AS amount FROM orders o WHERE o.ns = $1 AND o.placed_at > $2 AND o.counted = 1 GROUP BY o.customer_id
+  SELECT o.customer_id, CAST(SUM(o.total) AS BIGINT) AS amount FROM orders o WHERE o.ns = $1 AND o.placed_at > $2 AND o.counted = 1 GROUP BY +o.customer_id
 )
 SELECT b.customer_id AS id
 FROM (SELECT o.customer_id FROM t1 o WHERE o.amount >= (SELECT o.amount FROM t1 o ORDER BY o.amount DESC LIMIT 1 OFFSET (SELECT ($3 * COUNT(*) - 1) / 1000000 FROM t1 o))) b JOIN metrics m ON m.ns = $1 AND m.customer_id = b.customer_id

@@ -1,8 +1,8 @@
 SELECT c.id AS id
 FROM customers c
 WHERE c.ns = $1
-  AND ((SUBSTR(NULLIF((CASE json_type(c.attributes, $2) WHEN 'text' THEN c.attributes ->> $2 WHEN 'null' THEN NULL ELSE c.attributes -> $2 END), ''), 6, 5) IN (SELECT value FROM json_each($3)) AND SUBSTR(kaeru_day(NULLIF((CASE json_type(c.attributes, $2) WHEN 'text' THEN c.attributes ->> $2 WHEN 'null' THEN NULL ELSE c.attributes -> $2 END), ''), $4), 6, 5) IN (SELECT value FROM json_each($5))) OR ((kaeru_number(NULLIF((CASE json_type(c.attributes, $6) WHEN 'text' THEN c.attributes ->> $6 WHEN 'null' THEN NULL ELSE c.attributes -> $6 END), '')) >= $7 AND kaeru_number(NULLIF((CASE json_type(c.attributes, $6) WHEN 'text' THEN c.attributes ->> $6 WHEN 'null' THEN NULL ELSE c.attributes -> $6 END), '')) <= $8) AND (kaeru_day(NULLIF((CASE json_type(c.attributes, $9) WHEN 'text' THEN c.attributes ->> $9 WHEN 'null' THEN NULL ELSE c.attributes -> $9 END), ''), $4) > $10) AND NULLIF(c.email, '') IS NOT NULL))
-  AND (NOT (NULLIF((CASE json_type(c.attributes, $11) WHEN 'text' THEN c.attributes ->> $11 WHEN 'null' THEN NULL ELSE c.attributes -> $11 END), '') IN (SELECT value FROM json_each($12)))) IS NOT TRUE
+  AND ((SUBSTR((c.attributes ->> $2), 6, 5) IN (SELECT value FROM json_each($3)) AND SUBSTR(kaeru_day(NULLIF((CASE json_type(c.attributes, $2) WHEN 'text' THEN c.attributes ->> $2 WHEN 'null' THEN NULL ELSE c.attributes -> $2 END), ''), $4), 6, 5) IN (SELECT value FROM json_each($5))) OR ((kaeru_number(NULLIF((CASE json_type(c.attributes, $6) WHEN 'text' THEN c.attributes ->> $6 WHEN 'null' THEN NULL ELSE c.attributes -> $6 END), '')) BETWEEN $7 AND $8) AND (kaeru_day(NULLIF((CASE json_type(c.attributes, $9) WHEN 'text' THEN c.attributes ->> $9 WHEN 'null' THEN NULL ELSE c.attributes -> $9 END), ''), $4) > $10) AND NULLIF(c.email, '') IS NOT NULL))
+  AND (NOT (NULLIF((c.attributes ->> $11), '') IN ($12, $13))) IS NOT TRUE
 
 SELECT COUNT(*) FROM customers WHERE ns = $1
 
@@ -17,4 +17,5 @@ SELECT COUNT(*) FROM customers WHERE ns = $1
 -- $9: string $."joined"
 -- $10: string 2025-12-31
 -- $11: string $."prefecture"
--- $12: string ["東京都","大阪府"]
+-- $12: string 東京都
+-- $13: string 大阪府

@@ -1,5 +1,5 @@
 SELECT m.customer_id AS id
-FROM metrics m JOIN customers c ON c.ns = $1 AND c.id = m.customer_id
+FROM metrics m CROSS JOIN customers c ON c.ns = $1 AND c.id = m.customer_id
 WHERE m.ns = $1
   AND (m.orders = $2)
   AND (m.last_order_at <= $3)
