@@ -21,7 +21,7 @@ const onePush = `[{"name": "a", "line": {"channel": "push", "messages": [{"type"
 // await waits until f holds.
 func (f *fixture) await(what string, holds func() bool) {
 	f.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !holds(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			f.Fatalf("waited in vain for %s; messages are %s", what, f.states())
 		}

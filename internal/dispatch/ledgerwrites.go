@@ -155,13 +155,12 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 			}
 		}
 	}
-	if len(rows) == 0 {
-		return nil
-	}
-	values, args := valuesOf(tx.Dialect(), nil, endTypes, rows)
-	_, err := tx.Exec(ctx, endsSQL(values), args...)
-	if err != nil {
-		return fmt.Errorf("recording what became of messages: %w", err)
+	per := rowsPerStatement(tx.Dialect())
+	for at := 0; at < len(rows); at += per {
+		values, args := valuesOf(tx.Dialect(), nil, endTypes, rows[at:min(at+per, len(rows))])
+		if _, err := tx.Exec(ctx, endsSQL(values), args...); err != nil {
+			return fmt.Errorf("recording what became of messages: %w", err)
+		}
 	}
 	return nil
 }

@@ -75,9 +75,9 @@ var modelCap = Cap{Messages: 2, Per: 36 * time.Hour, Namespace: true}
 func TestModel(t *testing.T) {
 	testenv.Stores(t, func(t *testing.T, dsn string) {
 		f := newFixture(t, dsn)
-		seeds := 6
+		seeds := 3
 		if f.st.Dialect() == store.Postgres {
-			seeds = 3
+			seeds = 1
 		}
 		if n, err := strconv.Atoi(os.Getenv("KAERU_MODEL_SEEDS")); err == nil {
 			seeds = n
