@@ -171,6 +171,14 @@ func TestRenderedManifestsAreAccepted(t *testing.T) {
 			[]string{"gateway.publicURL=https://mail.shop.example/crm", "gateway.service.port=8888", "gateway.service.type=LoadBalancer"}, base,
 			func(t *testing.T, d appsv1.Deployment) { wantPublicURL(t, d, "https://mail.shop.example/crm") },
 		},
+		"inbound mail": {
+			[]string{"inboundMail.enabled=true", "inboundMail.service.type=LoadBalancer"}, base,
+			func(t *testing.T, d appsv1.Deployment) { wantArg(t, d, "--inbound-smtp-address=:2525") },
+		},
+		"workers in pods": {
+			[]string{"workers.namespaces={default}", "store.postgres.secretName=pg", "workers.storeSecretName=crm-store"}, without("PersistentVolumeClaim"),
+			func(t *testing.T, d appsv1.Deployment) { wantArg(t, d, "--worker-store-secret=crm-store") },
+		},
 		"Prometheus": {[]string{"metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.labels.release=prometheus"}, with("ServiceMonitor"), nil},
 		"a claim that is there": {
 			[]string{"store.sqlite.existingClaim=old"}, without("PersistentVolumeClaim"),
@@ -251,6 +259,7 @@ func TestBadValuesAreRefused(t *testing.T) {
 	for name, c := range map[string]struct{ set, want string }{
 		"two writers":             {"replicas=2", "replicas: 2 needs PostgreSQL, as the embedded database has one writer: set store.postgres.secretName, or replicas: 1"},
 		"no replica":              {"replicas=0", "/replicas"},
+		"workers without a store": {"workers.namespaces={shop}", "workers.namespaces needs store.postgres.secretName"},
 		"unknown value":           {"postgres.secretName=pg", "postgres"},
 		"unknown nested value":    {"store.postgres.secret=pg", "secret"},
 		"an Ingress without host": {"gateway.ingress.enabled=true", "/gateway/ingress/host"},

@@ -9,7 +9,9 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
@@ -18,6 +20,7 @@ import (
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/channel/email"
 	"github.com/kaeru-dev/kaeru/internal/dispatch"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -32,8 +35,15 @@ type ChannelConfigReconciler struct {
 	Clock    clock.PassiveClock
 	Store    *store.Store
 	Channels *dispatch.Channels
+	// Resolver is asked for signing keys; nil for the system's.
+	Resolver email.TXTResolver
 	// PublicURL is where providers reach the gateway; empty where they cannot.
 	PublicURL string
+	// BounceToken signs what names a message in the address that its bounces go to.
+	BounceToken func(message uuid.UUID, to string) string
+	// Leads tells whether this process checks channels and writes their status; nil for one that does. One that
+	// does not can only send through them.
+	Leads func() bool
 
 	mu    sync.Mutex
 	known map[dispatch.Ref]*checked
@@ -78,6 +88,9 @@ func (r *ChannelConfigReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		return ctrl.Result{}, nil
 	}
 
+	if !leads(r.Leads) {
+		return ctrl.Result{}, r.follow(ctx, ref, &config)
+	}
 	before := config.DeepCopy()
 	defer func() {
 		err = errors.Join(err, patchStatus(ctx, r.Client, before, &config, &before.Status, &config.Status))
@@ -91,6 +104,7 @@ func (r *ChannelConfigReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 	next, err := r.reconcile(ctx, ref, &config)
 	status.LastHandledRequest = config.Annotations[crm.AnnotationRequestedAt]
 	if err == nil {
+		r.announce(ref, before, &config)
 		return ctrl.Result{RequeueAfter: next}, nil
 	}
 	to.failed(err)
@@ -101,7 +115,7 @@ func (r *ChannelConfigReconciler) Reconcile(ctx context.Context, req ctrl.Reques
 		r.Channels.Remove(ref)
 	}
 	if !sameReady(before.Status.Conditions, status.Conditions) {
-		r.Recorder.Eventf(&config, nil, "Warning", readyReason(status.Conditions), "Check", "%s", err.Error())
+		r.Recorder.Eventf(&config, nil, "Warning", readyReason(status.Conditions), "Check", "%s", note(err.Error()))
 	}
 	return ctrl.Result{RequeueAfter: next}, nil
 }
@@ -118,6 +132,9 @@ func (r *ChannelConfigReconciler) reconcile(ctx context.Context, ref dispatch.Re
 	if err := r.month(ctx, ref, config, shop); err != nil {
 		return 0, err
 	}
+	if err := r.refusals(ctx, ref, config); err != nil {
+		return 0, err
+	}
 	built, err := r.build(ctx, ref, config)
 	if err != nil {
 		return 0, err
@@ -131,22 +148,34 @@ func (r *ChannelConfigReconciler) reconcile(ctx context.Context, ref dispatch.Re
 		return 0, err
 	}
 	r.Channels.Put(ref, ch)
-	return r.accept(ref, config, seen), nil
+	ahead, err := r.look(ctx, ref, seen)
+	if err != nil {
+		return 0, err
+	}
+	return r.accept(ref, config, seen, ahead), nil
 }
 
 // accept writes what a channel that can be used looks like.
-func (r *ChannelConfigReconciler) accept(ref dispatch.Ref, config *crm.ChannelConfig, seen *checked) time.Duration {
+func (r *ChannelConfigReconciler) accept(ref dispatch.Ref, config *crm.ChannelConfig, seen *checked, ahead outlook) time.Duration {
 	to := conditions{&config.Status.Conditions, config.Generation}
+	low := meta.FindStatusCondition(config.Status.Conditions, crm.ConditionQuotaAvailable)
+	if low != nil {
+		low = low.DeepCopy()
+	}
 	writeAccount(config, seen, to)
+	r.writeSigning(config, seen, to)
+	r.writeOutlook(config, seen, ahead, low, to)
 	next := checkEvery - time.Since(seen.at)
 	if pause, paused := r.Channels.Paused(ref); paused {
-		message := "sending is paused: " + pause.Reason + "; correct it, then set the annotation " + crm.AnnotationRequestedAt
+		message := pausedMessage(pause)
 		if !pause.Until.IsZero() {
-			message = "sending is paused until " + pause.Until.UTC().Format(time.RFC3339) + ": " + pause.Reason
 			next = min(next, time.Until(pause.Until))
 		}
-		if pause.Reason == channel.ReasonQuotaExhausted {
+		switch pause.Reason {
+		case channel.ReasonQuotaExhausted:
 			to.set(crm.ConditionQuotaAvailable, false, crm.ReasonQuotaExhausted, message)
+		case channel.ReasonCredentialsInvalid:
+			to.set(crm.ConditionCredentialsValid, false, crm.ReasonCredentialsInvalid, message)
 		}
 		to.remove(crm.ConditionStalled)
 		to.set(crm.ConditionReconciling, true, pause.Reason, message)
@@ -162,7 +191,7 @@ func (r *ChannelConfigReconciler) accept(ref dispatch.Ref, config *crm.ChannelCo
 }
 
 func (r *ChannelConfigReconciler) forget(ref dispatch.Ref) {
-	r.Channels.Remove(ref)
+	r.Channels.Forget(ref)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if seen := r.known[ref]; seen != nil {
@@ -186,7 +215,8 @@ func (r *ChannelConfigReconciler) check(ctx context.Context, ref dispatch.Ref, c
 	if !asked && (time.Since(seen.at) < checkEvery-time.Second && seen.err == nil || time.Since(seen.at) < recheckAfter-time.Second) {
 		return seen, refused(config, seen)
 	}
-	if asked {
+	// After a start each channel is checked, and what paused it before goes on until somebody asks for it to end.
+	if asked && (seen != nil || request != config.Status.LastHandledRequest) {
 		r.Channels.Resume(ref)
 	}
 	now := &checked{fingerprint: built.fingerprint, request: request, at: time.Now(), sender: built}
@@ -198,6 +228,9 @@ func (r *ChannelConfigReconciler) check(ctx context.Context, ref dispatch.Ref, c
 	r.mu.Lock()
 	if r.known == nil {
 		r.known = map[dispatch.Ref]*checked{}
+	}
+	if pause, paused := r.Channels.Paused(ref); paused && pause.Reason == channel.ReasonQuotaExhausted && mended(seen, now) {
+		r.Channels.Resume(ref)
 	}
 	if seen != nil && seen.sender != built {
 		retire(seen.sender)

@@ -37,6 +37,8 @@ type builtSender struct {
 	sender      channel.Sender
 	// authToken verifies Twilio's callbacks, channelSecret LINE's.
 	authToken, channelSecret string
+	// webhooks verify what mail providers tell.
+	webhooks dispatch.EmailWebhooks
 }
 
 // build makes the channel's sender, or gives the one there is while nothing it was made from changed.
@@ -51,6 +53,11 @@ func (r *ChannelConfigReconciler) build(ctx context.Context, ref dispatch.Ref, c
 		}
 		version = string(secret.UID) + "/" + secret.ResourceVersion
 	}
+	dkim, dkimVersion, err := r.signing(ctx, config)
+	if err != nil {
+		return nil, err
+	}
+	version += " " + dkimVersion
 	fingerprint, err := fingerprintOf(&config.Spec, version)
 	if err != nil {
 		return nil, err
@@ -68,7 +75,9 @@ func (r *ChannelConfigReconciler) build(ctx context.Context, ref dispatch.Ref, c
 	case config.Spec.SMS != nil:
 		err = b.sms(&config.Spec.SMS.Twilio, secret, path)
 	default:
-		err = b.email(config.Spec.Email, secret, path)
+		base := EmailConfig(config.Spec.Email)
+		base.DKIM, base.Resolver, base.BounceToken = dkim, r.Resolver, r.BounceToken
+		err = b.email(secret, path, base)
 	}
 	return b, err
 }
@@ -98,16 +107,21 @@ func fingerprintOf(s *crm.ChannelConfigSpec, secretVersion string) (string, erro
 }
 
 func (b *builtSender) line(c *crm.LineChannel, secret *corev1.Secret, path string) (err error) {
-	token, err := secretKey(secret, path, "channelAccessToken")
-	if err != nil {
-		return err
+	config := line.Config{
+		Endpoint: c.EndpointOrDefault(), Concurrency: httpConcurrency,
+		ChannelAccessToken: trimSpace(secret.Data["channelAccessToken"]), ChannelID: trimSpace(secret.Data["channelID"]),
+		PrivateKey: trimSpace(secret.Data["privateKey"]), KeyID: trimSpace(secret.Data["keyID"]), TokenKind: trimSpace(secret.Data["tokenKind"]),
+	}
+	if config.ChannelAccessToken == "" && config.ChannelID == "" {
+		return stalled(crm.ReasonSecretInvalid, "%s: Secret %q needs the key channelAccessToken, or channelID, for which channelSecret issues tokens, or privateKey and keyID", path, secret.Name)
 	}
 	if b.channelSecret, err = secretKey(secret, path, "channelSecret"); err != nil {
 		return err
 	}
-	sender, err := line.New(line.Config{Endpoint: c.EndpointOrDefault(), ChannelAccessToken: token, Concurrency: httpConcurrency})
+	config.ChannelSecret = b.channelSecret
+	sender, err := line.New(config)
 	if err != nil {
-		return stalled(crm.ReasonInvalidSpec, "spec.line: %s", err)
+		return stalled(crm.ReasonSecretInvalid, "%s: Secret %q: %s", path, secret.Name, err)
 	}
 	b.sender = sender
 	return nil
@@ -138,18 +152,18 @@ func (b *builtSender) sms(c *crm.TwilioAccount, secret *corev1.Secret, path stri
 	return nil
 }
 
-func (b *builtSender) email(c *crm.EmailChannel, secret *corev1.Secret, path string) (err error) {
-	config := email.Config{
-		From: c.From, ReplyTo: string(c.ReplyTo), ReturnPath: string(c.ReturnPath),
-		Host: c.SMTP.Host, Port: int(c.SMTP.PortOrDefault()), TLS: email.TLSMode(c.SMTP.TLSOrDefault()),
-		MaxConnections: int(c.SMTP.MaxConnectionsOrDefault()),
-	}
+func (b *builtSender) email(secret *corev1.Secret, path string, config email.Config) (err error) {
 	if secret != nil {
 		if config.Username, err = secretKey(secret, path, "username"); err != nil {
 			return err
 		}
 		if config.Password, err = secretKey(secret, path, "password"); err != nil {
 			return err
+		}
+		b.webhooks = dispatch.EmailWebhooks{
+			SESTopicARN:       trimSpace(secret.Data["sesTopicARN"]),
+			SendGridPublicKey: trimSpace(secret.Data["sendgridPublicKey"]),
+			MailgunSigningKey: trimSpace(secret.Data["mailgunSigningKey"]),
 		}
 	}
 	sender, err := email.New(config)
@@ -167,6 +181,7 @@ func configured(config *crm.ChannelConfig, b *builtSender, callback string, shop
 		Sender: b.sender, PerSecond: float64(s.PerSecondOrDefault()), Kind: string(s.Type()),
 		Mode: dispatch.Mode(s.ModeOrDefault()), AllowList: map[string]bool{}, Suspended: s.Suspend,
 		StatusCallback: callback, Fingerprint: b.fingerprint, AuthToken: b.authToken, ChannelSecret: b.channelSecret,
+		EmailWebhooks: b.webhooks,
 	}
 	for _, id := range s.AllowList {
 		ch.AllowList[id] = true
@@ -250,7 +265,7 @@ func (r *ChannelConfigReconciler) month(ctx context.Context, ref dispatch.Ref, c
 	return nil
 }
 
-// webhookPath is where a provider's callbacks come in; mail has none yet.
+// webhookPath is where a provider's callbacks come in; for mail that depends on who carries it.
 func webhookPath(kind crm.ChannelType, ref dispatch.Ref) string {
 	if kind == crm.ChannelEmail {
 		return ""

@@ -33,6 +33,9 @@ func readShop(ctx context.Context, r client.Reader, namespace string) (journey.S
 	if _, err := shop.Location(); err != nil {
 		return journey.Shop{}, stalled(crm.ReasonConfigMapInvalid, "ConfigMap %s: %s", crm.ShopConfigMap, err)
 	}
+	if shop.Purposes, err = journey.ReadPurposes(m.Data["purposes"]); err != nil {
+		return journey.Shop{}, stalled(crm.ReasonConfigMapInvalid, "ConfigMap %s: %s", crm.ShopConfigMap, err)
+	}
 	if shop.DormantAfter != "" {
 		if _, err := crm.ParseDuration(shop.DormantAfter); err != nil {
 			return journey.Shop{}, stalled(crm.ReasonConfigMapInvalid, "ConfigMap %s: dormantAfter: %s", crm.ShopConfigMap, err)

@@ -31,11 +31,13 @@ type ScenarioReconciler struct {
 	Engine   *dispatch.Engine
 	Compiler *content.Compiler
 	Segments SegmentRefresher
-	// Channels are told of the senders of Webhooks.
+	// Channels can be asked what their providers think of messages.
 	Channels *dispatch.Channels
-	Webhooks WebhookSenders
-	// Image runs the workers of a Job.
-	Image string
+	Webhooks *WebhookSenders
+	// Workers are the pods of Jobs.
+	Workers Workers
+
+	validated verdicts
 }
 
 // +kubebuilder:rbac:groups=crm.kaeru.dev,resources=scenarios,verbs=get;list;watch
@@ -46,6 +48,7 @@ type ScenarioReconciler struct {
 // +kubebuilder:rbac:groups=apps,resources=controllerrevisions,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=serviceaccounts,verbs=get
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
 // Reconcile brings one Scenario to where its spec and the clock say.
@@ -74,7 +77,7 @@ func (r *ScenarioReconciler) Reconcile(ctx context.Context, req ctrl.Request) (r
 		status.LastHandledRequest = asked
 	}
 
-	next, err := r.reconcile(ctx, &scenario)
+	next, again, err := r.reconcile(ctx, &scenario)
 	if err != nil {
 		to.failed(err)
 		if terminal(err) || isWaiting(err) {
@@ -88,44 +91,53 @@ func (r *ScenarioReconciler) Reconcile(ctx context.Context, req ctrl.Request) (r
 		}
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: r.after(next)}, nil
+	after := r.after(next)
+	if again > 0 && (after == 0 || after > again) {
+		after = again
+	}
+	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// reconcile is the list of phases. It returns when there is something to do by the clock alone.
-func (r *ScenarioReconciler) reconcile(ctx context.Context, scenario *crm.Scenario) (next time.Time, err error) {
+// reconcile is the list of phases. It returns when there is something to do by the clock alone, and after how
+// long, on machine time, a provider is to be asked again.
+func (r *ScenarioReconciler) reconcile(ctx context.Context, scenario *crm.Scenario) (next time.Time, again time.Duration, err error) {
 	if err := unsupported(scenario.Spec.UnsupportedFields()); err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	a, err := r.resolve(ctx, scenario)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
+	}
+	doubt, again, err := r.validate(ctx, scenario, a)
+	if err != nil {
+		return time.Time{}, 0, err
 	}
 	plan, err := r.schedule(scenario, a)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	if err := r.keepRevision(ctx, scenario, a); err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	if err := r.Engine.Arm(ctx, *a); err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	if next, err = r.slots(ctx, scenario, a, plan); err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	soon, err := r.runs(ctx, scenario)
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
 	if err := r.report(ctx, scenario, a); err != nil {
-		return time.Time{}, err
+		return time.Time{}, 0, err
 	}
-	r.armed(scenario, next)
-	return earlier(next, soon), nil
+	r.armed(scenario, next, doubt)
+	return earlier(next, soon), again, nil
 }
 
 // armed says that the Scenario is accepted, and when it runs next.
-func (r *ScenarioReconciler) armed(scenario *crm.Scenario, next time.Time) {
+func (r *ScenarioReconciler) armed(scenario *crm.Scenario, next time.Time, doubt string) {
 	to := conditions{&scenario.Status.Conditions, scenario.Generation}
 	if scenario.Spec.Suspend {
 		scenario.Status.NextRun = nil
@@ -145,6 +157,9 @@ func (r *ScenarioReconciler) armed(scenario *crm.Scenario, next time.Time) {
 		message = "armed; lets in at each " + t.Event.Name
 	case next.IsZero():
 		message = "armed; the schedule has no slot any more"
+	}
+	if doubt != "" {
+		message += "; " + doubt
 	}
 	to.ready(crm.ReasonArmed, message)
 }

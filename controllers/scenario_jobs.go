@@ -19,7 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
@@ -56,10 +55,6 @@ func (r *ScenarioReconciler) runs(ctx context.Context, scenario *crm.Scenario) (
 // guardrails says whether the last run passed them, with the numbers.
 func (r *ScenarioReconciler) guardrails(scenario *crm.Scenario, runs []dispatch.Run) {
 	to := conditions{&scenario.Status.Conditions, scenario.Generation}
-	if scenario.Spec.Guardrails == nil {
-		to.remove(crm.ConditionGuardrailsPassed)
-		return
-	}
 	reason, message := crm.ReasonGuardrailsPassed, "nothing is held"
 	if held := r.Engine.Guarded(dispatch.Ref{Namespace: scenario.Namespace, Name: scenario.Name}); held != "" {
 		reason, message = crm.ReasonGuardrailsHeld, "what no run carries is held: "+held+"; a commit that allows it lets it go on"
@@ -73,9 +68,13 @@ func (r *ScenarioReconciler) guardrails(scenario *crm.Scenario, runs []dispatch.
 			reason, message = crm.ReasonGuardrailsStopped, fmt.Sprintf("run %s was %s", run.Name, run.Reason)
 		}
 	}
+	if scenario.Spec.Guardrails == nil && reason == crm.ReasonGuardrailsPassed {
+		to.remove(crm.ConditionGuardrailsPassed)
+		return
+	}
 	was := meta.FindStatusCondition(scenario.Status.Conditions, crm.ConditionGuardrailsPassed)
 	if reason != crm.ReasonGuardrailsPassed && (was == nil || was.Message != message) {
-		r.Recorder.Eventf(scenario, nil, "Warning", reason, "Guardrails", "%s", message)
+		r.Recorder.Eventf(scenario, nil, "Warning", reason, "Guardrails", "%s", note(message))
 	}
 	to.set(crm.ConditionGuardrailsPassed, reason == crm.ReasonGuardrailsPassed, reason, message)
 }
@@ -95,7 +94,7 @@ func (r *ScenarioReconciler) job(ctx context.Context, scenario *crm.Scenario, re
 	case err != nil:
 		return time.Time{}, fmt.Errorf("reading Job %s: %w", run.Name, err)
 	case !metav1.IsControlledBy(&job, scenario):
-		if job.Labels[crm.LabelScenario] != scenario.Name || job.Spec.ManagedBy == nil || *job.Spec.ManagedBy != crm.JobManager {
+		if job.Labels[crm.LabelScenario] != scenario.Name || job.Labels[labelManagedBy] != managedByKaeru {
 			return time.Time{}, stalled(crm.ReasonJobNotOurs, "Job %q exists and is not this Scenario's: delete or rename it", run.Name)
 		}
 		// It belonged to a Scenario of this name that was deleted, and is being collected.
@@ -106,33 +105,10 @@ func (r *ScenarioReconciler) job(ctx context.Context, scenario *crm.Scenario, re
 			return time.Time{}, err
 		}
 	}
+	if job.Spec.ManagedBy == nil {
+		return r.overseen(ctx, scenario, &job, ref, run)
+	}
 	return time.Time{}, r.writeProgress(ctx, scenario, &job, ref, run)
-}
-
-func (r *ScenarioReconciler) createJob(ctx context.Context, scenario *crm.Scenario, run dispatch.Run) (batchv1.Job, error) {
-	shards := int32(max(run.Shards, 1))
-	manager, mode, backoff := crm.JobManager, batchv1.IndexedCompletion, int32(6)
-	job := batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: scenario.Namespace, Name: run.Name,
-			Labels: map[string]string{crm.LabelScenario: scenario.Name, "app.kubernetes.io/managed-by": "kaeru"},
-		},
-		Spec: batchv1.JobSpec{
-			ManagedBy: &manager, CompletionMode: &mode, BackoffLimit: &backoff,
-			Completions: &shards, Parallelism: ptrTo(min(shards, scenario.Spec.Dispatch.ParallelismOrDefault())),
-			Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-				RestartPolicy: corev1.RestartPolicyNever,
-				Containers:    []corev1.Container{{Name: "worker", Image: r.Image, Args: []string{"worker"}}},
-			}},
-		},
-	}
-	if err := ctrl.SetControllerReference(scenario, &job, r.Scheme()); err != nil {
-		return job, fmt.Errorf("owning Job %s: %w", run.Name, err)
-	}
-	if err := r.Create(ctx, &job); err != nil {
-		return job, fmt.Errorf("creating Job %s: %w", run.Name, err)
-	}
-	return job, nil
 }
 
 // writeProgress keeps the status of a Job that no pod works on, as the Job controller would.
@@ -144,9 +120,16 @@ func (r *ScenarioReconciler) writeProgress(ctx context.Context, scenario *crm.Sc
 	if err != nil {
 		return err
 	}
+	suspended := isSuspended(job)
+	if suspended || slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == batchv1.JobSuspended }) {
+		if err := r.Engine.Suspend(ctx, ref, run.Name, suspended); err != nil {
+			return err
+		}
+	}
 	before := job.DeepCopy()
 	s := &job.Status
 	now := metav1.Now().Rfc3339Copy()
+	suspension(s, suspended, now)
 	if s.StartTime == nil {
 		s.StartTime = &now
 	}
@@ -156,6 +139,9 @@ func (r *ScenarioReconciler) writeProgress(ctx context.Context, scenario *crm.Sc
 		s.CompletedIndexes, s.Succeeded = ranges(done), int32(len(done))
 	}
 	s.Active = int32(min(int(*job.Spec.Parallelism), completions-len(done)))
+	if suspended {
+		s.Active = 0
+	}
 	if run.State == dispatch.RunComplete || run.State == dispatch.RunCancelled {
 		finish(job, run, now, completions)
 	}
@@ -170,6 +156,27 @@ func (r *ScenarioReconciler) writeProgress(ctx context.Context, scenario *crm.Sc
 		r.Recorder.Eventf(scenario, job, "Normal", crm.ReasonRunCompleted, "Dispatch", "run %s is complete", run.Name)
 	}
 	return nil
+}
+
+// suspension says that a Job is suspended, or was.
+func suspension(s *batchv1.JobStatus, suspended bool, now metav1.Time) {
+	i := slices.IndexFunc(s.Conditions, func(c batchv1.JobCondition) bool { return c.Type == batchv1.JobSuspended })
+	if i < 0 && !suspended {
+		return
+	}
+	c := batchv1.JobCondition{
+		Type: batchv1.JobSuspended, Status: corev1.ConditionTrue, LastProbeTime: now, LastTransitionTime: now,
+		Reason: "JobSuspended", Message: "spec.suspend is set: what has not been sent waits",
+	}
+	if !suspended {
+		c.Status, c.Reason, c.Message = corev1.ConditionFalse, "JobResumed", "spec.suspend is not set any more"
+	}
+	switch {
+	case i < 0:
+		s.Conditions = append(s.Conditions, c)
+	case s.Conditions[i].Status != c.Status:
+		s.Conditions[i] = c
+	}
 }
 
 // finish writes the end of a Job: complete, or failed because its Scenario was cancelled.

@@ -30,6 +30,9 @@ func (r *ScenarioReconciler) resolve(ctx context.Context, scenario *crm.Scenario
 	if err != nil {
 		return nil, err
 	}
+	if err := shop.CheckPurpose(scenario.Spec.Purpose); err != nil {
+		return nil, stalled(crm.ReasonInvalidSpec, "spec.purpose: %s", err)
+	}
 	bundle := journey.Bundle{Spec: *scenario.Spec.DeepCopy(), Shop: shop}
 	for i := range bundle.Spec.Steps {
 		if err := r.inline(ctx, scenario.Namespace, &bundle.Spec.Steps[i], fmt.Sprintf("spec.steps[%d]", i)); err != nil {
@@ -48,6 +51,9 @@ func (r *ScenarioReconciler) resolve(ctx context.Context, scenario *crm.Scenario
 	if err := r.checkWebhooks(ctx, scenario); err != nil {
 		return nil, err
 	}
+	if err := r.checkRunner(ctx, scenario); err != nil {
+		return nil, err
+	}
 	revision, text, err := bundle.Revision()
 	if err != nil {
 		return nil, err
@@ -62,6 +68,9 @@ func (r *ScenarioReconciler) resolve(ctx context.Context, scenario *crm.Scenario
 			}
 			return nil, err
 		}
+	}
+	if err := CheckOneWay(ctx, r, scenario.Namespace, compiled); err != nil {
+		return nil, err
 	}
 	scenario.Status.Revision = revision
 	a := &dispatch.Armed{

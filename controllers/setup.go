@@ -54,11 +54,12 @@ func SetupIndexes(ctx context.Context, mgr ctrl.Manager) error {
 		names  client.IndexerFunc
 	}{
 		{&crm.ChannelConfig{}, indexSecret, func(o client.Object) []string {
-			_, name := credentials(&o.(*crm.ChannelConfig).Spec)
-			return nonEmpty(string(name))
+			spec := &o.(*crm.ChannelConfig).Spec
+			_, name := credentials(spec)
+			return unique(append(nonEmpty(string(name)), nonEmpty(string(dkimSecret(spec)))...))
 		}},
 		{&crm.Scenario{}, indexConfigMap, func(o client.Object) []string { return configMaps(&o.(*crm.Scenario).Spec) }},
-		{&crm.Scenario{}, indexChannel, func(o client.Object) []string { return channelsOf(&o.(*crm.Scenario).Spec) }},
+		{&crm.Scenario{}, indexChannel, func(o client.Object) []string { return ChannelsOf(&o.(*crm.Scenario).Spec) }},
 		{&crm.Scenario{}, indexSecret, func(o client.Object) []string { return signingSecrets(&o.(*crm.Scenario).Spec) }},
 		{&crm.Scenario{}, indexSegment, func(o client.Object) []string {
 			if ref := o.(*crm.Scenario).Spec.SegmentRef; ref != nil {
@@ -90,7 +91,8 @@ func configMaps(spec *crm.ScenarioSpec) []string {
 	return unique(names)
 }
 
-func channelsOf(spec *crm.ScenarioSpec) []string {
+// ChannelsOf names the ChannelConfigs that a Scenario sends through.
+func ChannelsOf(spec *crm.ScenarioSpec) []string {
 	var names []string
 	for i := range spec.Steps {
 		for _, u := range channelsOfStep(&spec.Steps[i]) {
@@ -131,11 +133,11 @@ func (r *SegmentReconciler) shop() handler.EventHandler {
 // SetupWithManager watches ChannelConfigs and their Secrets, and hears of pauses and of messages sent.
 func (r *ChannelConfigReconciler) SetupWithManager(mgr ctrl.Manager, nudges *Nudges) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("channelconfig").
-		For(&crm.ChannelConfig{}, builder.WithPredicates(specOrRequest)).
+		For(&crm.ChannelConfig{}, builder.WithPredicates(predicate.Or(specOrRequest, followed(r.Leads)))).
 		WatchesMetadata(&corev1.Secret{}, referrers(mgr.GetClient(), &crm.ChannelConfigList{}, indexSecret)).
 		WatchesMetadata(&corev1.ConfigMap{}, all(mgr.GetClient(), &crm.ChannelConfigList{}), builder.WithPredicates(named(crm.ShopConfigMap))).
 		WatchesRawSource(nudges.source()).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 8}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 8, NeedLeaderElection: ptrTo(false)}).
 		Complete(r)
 }
 
@@ -144,7 +146,7 @@ func (r *ScenarioReconciler) SetupWithManager(mgr ctrl.Manager, nudges *Nudges) 
 	c := mgr.GetClient()
 	return ctrl.NewControllerManagedBy(mgr).Named("scenario").
 		For(&crm.Scenario{}, builder.WithPredicates(specOrRequest)).
-		Owns(&batchv1.Job{}, builder.WithPredicates(deletions)).
+		Owns(&batchv1.Job{}, builder.WithPredicates(predicate.Or[client.Object](deletions, jobChanges))).
 		Owns(&appsv1.ControllerRevision{}, builder.WithPredicates(deletions)).
 		Watches(&crm.Scenario{}, referrers(c, &crm.ScenarioList{}, indexEnters), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&crm.ChannelConfig{}, referrers(c, &crm.ScenarioList{}, indexChannel), builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -167,6 +169,18 @@ var deletions = predicate.Funcs{
 	CreateFunc:  func(event.CreateEvent) bool { return false },
 	UpdateFunc:  func(event.UpdateEvent) bool { return false },
 	GenericFunc: func(event.GenericEvent) bool { return false },
+}
+
+// jobChanges lets through what others do to a Job: that it was suspended or goes on, and how its pods ended.
+var jobChanges = predicate.Funcs{
+	CreateFunc:  func(event.CreateEvent) bool { return false },
+	DeleteFunc:  func(event.DeleteEvent) bool { return false },
+	GenericFunc: func(event.GenericEvent) bool { return false },
+	UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*batchv1.Job)
+		now, is := e.ObjectNew.(*batchv1.Job)
+		return ok && is && (isSuspended(before) != isSuspended(now) || now.Spec.ManagedBy == nil && finished(before) != finished(now))
+	},
 }
 
 func named(name string) predicate.Predicate {

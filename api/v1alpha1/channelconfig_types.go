@@ -68,7 +68,8 @@ const (
 
 // LineChannel is a LINE official account.
 type LineChannel struct {
-	// credentialsSecretRef names a Secret with the keys channelAccessToken and channelSecret.
+	// credentialsSecretRef names a Secret with channelSecret, and channelAccessToken; or, for tokens that are
+	// renewed, channelID, for which channelSecret issues them, or privateKey and keyID (and tokenKind: stateless or v2.1).
 	// +required
 	CredentialsSecretRef LocalReference `json:"credentialsSecretRef"`
 	// endpoint is the base URL of the Messaging API. Default https://api.line.me. Plain http is
@@ -191,7 +192,7 @@ type ChannelConfigStatus struct {
 	// observedGeneration is the generation of the spec that this status is about; -1 before the first.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// conditions are Ready, CredentialsValid, QuotaAvailable and BudgetAvailable.
+	// conditions are Ready, CredentialsValid, QuotaAvailable, BudgetAvailable and DKIMVerified, and UnitsAvailable while it is False.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

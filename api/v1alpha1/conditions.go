@@ -14,6 +14,9 @@ const (
 	ConditionCredentialsValid = "CredentialsValid"
 	ConditionQuotaAvailable   = "QuotaAvailable"
 	ConditionBudgetAvailable  = "BudgetAvailable"
+	ConditionDKIMVerified     = "DKIMVerified"
+	ConditionUnitsAvailable   = "UnitsAvailable"
+	ConditionMailAccepted     = "MailAccepted"
 
 	// Segment
 	ConditionFresh = "Fresh"
@@ -52,6 +55,10 @@ const (
 	ReasonCredentialsInvalid = "CredentialsInvalid"
 	ReasonWebhookNotAllowed  = "WebhookNotAllowed"
 	ReasonJobNotOurs         = "JobNotOurs"
+	// ReasonServiceAccountNotFound is that of the pods of runner Job.
+	ReasonServiceAccountNotFound = "ServiceAccountNotFound"
+	ReasonWriteKeyInvalid        = "WriteKeyInvalid"
+	ReasonWriteKeyNotUnique      = "WriteKeyNotUnique"
 
 	// Waiting or retried by itself.
 	ReasonProviderUnreachable = "ProviderUnreachable"
@@ -67,6 +74,13 @@ const (
 	ReasonWithinQuota    = "WithinQuota"
 	ReasonQuotaExhausted = "QuotaExhausted"
 	ReasonUnlimited      = "Unlimited"
+	ReasonResumed        = "Resumed"
+	// ReasonDKIMRecordWrong and ReasonDNSUnavailable are about the signing key's record.
+	ReasonDKIMRecordWrong = "DKIMRecordWrong"
+	ReasonDNSUnavailable  = "DNSUnavailable"
+	ReasonQuotaLow        = "QuotaLow"
+	ReasonTooManyUnits    = "TooManyUnits"
+	ReasonPolicyRefused   = "PolicyRefused"
 
 	// Runs.
 	ReasonRunActive         = "RunActive"
@@ -82,12 +96,17 @@ const (
 	ReasonSlotMissed        = "SlotMissed"
 	ReasonRunPlanned        = "RunPlanned"
 	ReasonRunCompleted      = "RunCompleted"
+	ReasonRunnerFailed      = "RunnerFailed"
 	ReasonCancelledByDel    = "CancelledByDeletion"
 )
 
 const (
 	// AnnotationRequestedAt asks for a refresh now; its value is echoed in status.lastHandledRequest.
 	AnnotationRequestedAt = "crm.kaeru.dev/requestedAt"
+	// LabelWriteKey is, with the value "true", on Secrets whose key WriteKeyData lets facts in over HTTP.
+	LabelWriteKey = "crm.kaeru.dev/write-key"
+	// WriteKeyData is the key of such a Secret that holds the write key.
+	WriteKeyData = "writeKey"
 	// LabelScenario is on what a Scenario owns.
 	LabelScenario = "crm.kaeru.dev/scenario"
 	// JobManager is what the Jobs that Kaeru works off itself carry as spec.managedBy.

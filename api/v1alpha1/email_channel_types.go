@@ -80,7 +80,7 @@ const (
 
 // DKIM signs mails in the name of a domain.
 type DKIM struct {
-	// domain that signs, the d= of the signature.
+	// domain that signs, the d= of the signature: that of from, or one of the same organisation.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$`
 	// +kubebuilder:validation:MinLength=3
@@ -92,7 +92,8 @@ type DKIM struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	Selector string `json:"selector"`
-	// privateKeySecretRef names the Secret and the key that hold the private key in PEM, RSA or Ed25519.
+	// privateKeySecretRef names the Secret and the key that hold the private key in PEM: RSA of 1024 to
+	// 4096 bits in PKCS#1 or PKCS#8, or Ed25519 in PKCS#8.
 	// +required
 	PrivateKeySecretRef KeyReference `json:"privateKeySecretRef"`
 }

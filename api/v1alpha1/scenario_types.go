@@ -31,6 +31,13 @@ type ScenarioSpec struct {
 	// trigger lets customers in.
 	// +required
 	Trigger Trigger `json:"trigger"`
+	// purpose is what the messages are for, one of the purposes in the shop's ConfigMap. Who has withdrawn
+	// it on a channel gets none there. Default: none, and the consent to the channel is enough.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Purpose string `json:"purpose,omitempty"`
 	// priority says who goes first when a cap leaves room for one, 0 to 100, higher first. Default 50.
 	// +optional
 	// +kubebuilder:validation:Minimum=0

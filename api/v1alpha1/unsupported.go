@@ -16,8 +16,9 @@ import (
 var built = map[reflect.Type]string{
 	reflect.TypeFor[ChannelConfigSpec](): "line email sms suspend mode allowList rateLimit quietHours frequencyCaps cost",
 	reflect.TypeFor[LineChannel]():       "credentialsSecretRef endpoint",
-	reflect.TypeFor[EmailChannel]():      "from replyTo smtp returnPath tracking",
+	reflect.TypeFor[EmailChannel]():      "from replyTo smtp dkim returnPath tracking",
 	reflect.TypeFor[SMTPRelay]():         "host port tls allowPlaintext credentialsSecretRef maxConnections",
+	reflect.TypeFor[DKIM]():              "domain selector privateKeySecretRef",
 	reflect.TypeFor[Tracking]():          "opens clicks",
 	reflect.TypeFor[SMSChannel]():        "twilio",
 	reflect.TypeFor[TwilioAccount]():     "credentialsSecretRef from messagingServiceSID endpoint",
@@ -48,7 +49,7 @@ var built = map[reflect.Type]string{
 	reflect.TypeFor[ReplenishmentCondition](): "dueWithin category product",
 	reflect.TypeFor[FavouriteCondition]():     "product category within",
 
-	reflect.TypeFor[ScenarioSpec]():        "description suspend epoch segmentRef trigger priority reentry holdout coupon goal exitOn guardrails dispatch steps",
+	reflect.TypeFor[ScenarioSpec]():        "description suspend epoch segmentRef trigger purpose priority reentry holdout coupon goal exitOn guardrails dispatch steps",
 	reflect.TypeFor[Trigger]():             "schedule segmentEntry event productEvent date",
 	reflect.TypeFor[ProductEventTrigger](): "name audience within where startingDeadline",
 	reflect.TypeFor[DateTrigger]():         "of attribute anniversary offset time timeZone startingDeadline",
@@ -62,7 +63,10 @@ var built = map[reflect.Type]string{
 	reflect.TypeFor[ScheduleTrigger]():     "cron timeZone at startingDeadline",
 	reflect.TypeFor[Reentry]():             "policy cooldown key",
 	reflect.TypeFor[Goal]():                "event within target attribution",
-	reflect.TypeFor[Dispatch]():            "runner shardSize parallelism successfulJobsHistoryLimit failedJobsHistoryLimit",
+	reflect.TypeFor[Dispatch]():            "runner shardSize parallelism successfulJobsHistoryLimit failedJobsHistoryLimit podTemplate",
+	reflect.TypeFor[PodTemplate]():         "resources nodeSelector tolerations priorityClassName labels annotations",
+	reflect.TypeFor[PodResources]():        "requests limits",
+	reflect.TypeFor[Toleration]():          "key operator value effect tolerationSeconds",
 	reflect.TypeFor[Step]():                "name wait if email line sms webhook update enter exit",
 	reflect.TypeFor[UpdateStep]():          "attributes",
 	reflect.TypeFor[EnterStep]():           "scenario",
@@ -96,7 +100,7 @@ var built = map[reflect.Type]string{
 // builtValues says which values work of fields of which not all do.
 var builtValues = map[reflect.Type]map[string][]string{
 	reflect.TypeFor[ScenarioSpec](): {"exitOn": {string(ExitGoal), string(ExitSegment), string(ExitUnsubscribed)}},
-	reflect.TypeFor[Dispatch]():     {"runner": {string(RunnerInProcess)}},
+	reflect.TypeFor[Dispatch]():     {"runner": {string(RunnerInProcess), string(RunnerJob)}},
 }
 
 // UnsupportedFields names what is set in the spec and not built yet, as paths such as

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -140,7 +139,7 @@ func unsupportedIn(t *testing.T, kind string, document any) []string {
 	return nil
 }
 
-func TestUnsupportedFieldsNamesEach(t *testing.T) {
+func TestWhatIsBuiltIsNotRefused(t *testing.T) {
 	spec := v1alpha1.ScenarioSpec{
 		Goal: &v1alpha1.Goal{Event: "Signed Up", Within: "7d"},
 		Steps: []v1alpha1.Step{
@@ -149,8 +148,7 @@ func TestUnsupportedFieldsNamesEach(t *testing.T) {
 		},
 		Dispatch: &v1alpha1.Dispatch{Runner: v1alpha1.RunnerJob, PodTemplate: &v1alpha1.PodTemplate{}},
 	}
-	want := []string{"spec.dispatch.runner", "spec.dispatch.podTemplate"}
-	if got := spec.UnsupportedFields(); !slices.Equal(got, want) {
-		t.Errorf("got  %v\nwant %v", got, want)
+	if got := spec.UnsupportedFields(); len(got) > 0 {
+		t.Errorf("refused: %v", got)
 	}
 }

@@ -35,6 +35,8 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(managerCommand(), importCommand(), audienceCommand(), sandboxCommand(), workerCommand(), metricsCommand())
+	c.AddCommand(managerCommand(), importCommand(), audienceCommand(), sandboxCommand(), workerCommand(), metricsCommand(),
+		renderCommand(), sendTestCommand(), suppressionsCommand(), exportCommand(), eraseCommand(), bounceCommand(),
+		messagesCommand(), retryCommand(), restoredCommand())
 	return c
 }

@@ -5,6 +5,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -48,6 +49,9 @@ func managerCommand() *cobra.Command {
 			if c.Store == "" {
 				return fmt.Errorf("--store is not set: write --store sqlite:///var/lib/kaeru/kaeru.db or a postgres:// DSN, or set %s", storeVariable)
 			}
+			if c.InboundSMTPAddress != "" && c.GatewayAddress == "" {
+				return errors.New("--inbound-smtp-address needs the gateway: set --gateway-address too")
+			}
 			if c.PublicURL == "" {
 				if c.PublicURL, err = localURL(cmp.Or(c.GatewayAddress, ":8080")); err != nil {
 					return err
@@ -64,13 +68,17 @@ func managerCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&c.Store, "store", os.Getenv(storeVariable), "DSN of the database, sqlite:///path/kaeru.db or postgres://… ($"+storeVariable+")")
 	f.StringVar(&c.GatewayAddress, "gateway-address", ":8080", "where links, unsubscribes and providers' callbacks come in; empty for none")
+	f.StringVar(&c.InboundSMTPAddress, "inbound-smtp-address", "", "where mail servers bring bounces and complaints by SMTP, such as :2525; empty for none")
 	f.StringVar(&c.PublicURL, "public-url", os.Getenv("KAERU_PUBLIC_URL"), "how customers and providers reach the gateway, such as https://crm.shop.example ($KAERU_PUBLIC_URL)")
 	f.StringVar(&hosts, "webhook-allowed-hosts", os.Getenv("KAERU_WEBHOOK_ALLOWED_HOSTS"), "hosts that webhook steps may call, such as hooks.shop.example,*.partner.example ($KAERU_WEBHOOK_ALLOWED_HOSTS)")
 	f.StringVar(&c.MetricsAddress, "metrics-address", ":9090", "where Prometheus metrics are served; 0 for none")
 	f.StringVar(&c.HealthAddress, "health-address", ":8081", "where /healthz and /readyz are served; 0 for none")
 	f.BoolVar(&c.LeaderElect, "leader-elect", false, "let one of several replicas lead; needs PostgreSQL")
 	f.StringVar(&c.LeaderElectionNamespace, "leader-election-namespace", "", "namespace of the lease (default: the pod's own)")
-	f.StringVar(&c.Image, "image", "kaeru", "image that the Jobs name")
+	f.StringVar(&c.Workers.Image, "image", "kaeru", "image that the Jobs name, and that the pods of runner Job run")
+	f.StringVar(&c.Workers.ServiceAccount, "worker-service-account", "kaeru-worker", "ServiceAccount of the pods of runner Job, in the Scenario's namespace")
+	f.StringVar(&c.Workers.StoreSecret, "worker-store-secret", "kaeru-store", "Secret with the store's address for the pods of runner Job, in the Scenario's namespace")
+	f.StringVar(&c.Workers.StoreKey, "worker-store-key", "dsn", "the key of the address in that Secret")
 	f.StringVar(&clockText, "clock", os.Getenv(clockVariable), "for demos: business time, such as 2026-11-01T09:00:00+09:00@2026-11-23T05:00:00Z*3600 ($"+clockVariable+")")
 	f.StringVar(&format, "log-format", "json", "json or console")
 	f.StringVar(&level, "log-level", "info", "debug, info or error")
@@ -101,16 +109,4 @@ func localURL(address string) (string, error) {
 		host = "localhost"
 	}
 	return "http://" + net.JoinHostPort(host, port), nil
-}
-
-// workerCommand is what a dispatch pod will run.
-func workerCommand() *cobra.Command {
-	return &cobra.Command{
-		Use:   "worker",
-		Short: "Work a run's Job off in a pod (not supported by this version)",
-		Args:  cobra.ArbitraryArgs,
-		RunE: func(*cobra.Command, []string) error {
-			return fmt.Errorf("runner Job is not supported by this version: set spec.dispatch.runner to InProcess, and the manager works runs off itself")
-		},
-	}
 }

@@ -40,6 +40,10 @@ func sandboxCommand() *cobra.Command {
 				if cmd.Flags().Changed("time-zone") {
 					c.TimeZone = flags.TimeZone
 				}
+				if cmd.Flags().Changed("returns") {
+					c.Returns = flags.Returns
+				}
+				c.Presets = append(c.Presets, flags.Presets...)
 			}
 			if c.Clock, err = clock.Parse(clockText); err != nil {
 				return fmt.Errorf("--clock: %w", err)
@@ -61,8 +65,11 @@ func sandboxCommand() *cobra.Command {
 	f.StringVar(&c.SMTPAddress, "smtp-address", sandbox.DefaultSMTPAddress, "where SMTP listens")
 	f.StringVar(&c.Journal, "journal", "", "file that keeps what arrived over a restart")
 	f.StringVar(&c.TimeZone, "time-zone", "", "zone of the times on the page (default: this machine's)")
+	f.StringArrayVar(&c.Presets, "fault", nil, "failure by name, such as line-500 or line-500:count=3,to=U0*; may be repeated; `kaeru sandbox faults` lists them")
+	f.StringVar(&c.Returns, "returns", "", "where bounces and complaints about mail go: smtp://host:port, or an http(s) address")
 	f.StringVar(&file, "config", "", "YAML file with accounts, recipients and faults")
 	f.StringVar(&clockText, "clock", os.Getenv(clockVariable), "for demos: business time ($"+clockVariable+")")
+	cmd.AddCommand(sandboxFaultsCommand())
 	return cmd
 }
 

@@ -30,10 +30,12 @@ var rooms = map[string][]string{
 
 	"internal/replenish": nil,
 	"internal/evidence":  nil,
+	"internal/bounce":    nil,
 
 	"internal/schedule":  {"api", "clock"},
 	"internal/store":     {"api", "clock", "money", "schedule", "replenish"},
 	"internal/ingest":    {"clock", "money", "store"},
+	"internal/tracking":  {"money", "store", "ingest"},
 	"internal/audience":  {"api", "clock", "money", "schedule", "store"},
 	"internal/recommend": {"api", "clock", "money", "schedule", "store", "replenish"},
 	"internal/journey":   {"api", "clock", "money", "schedule", "store", "audience"},
@@ -41,15 +43,16 @@ var rooms = map[string][]string{
 	"internal/channel":   {"api", "clock", "money", "schedule", "store", "content", "version"},
 	"internal/dispatch":  {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "evidence", "recommend"},
 	"internal/report":    {"api", "clock", "money", "schedule", "store", "audience", "journey", "dispatch"},
-	"internal/gateway":   {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "dispatch", "report", "version"},
+	"internal/gateway":   {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "dispatch", "report", "version", "ingest", "tracking", "bounce"},
 	"controllers":        {"api", "clock", "money", "schedule", "store", "audience", "journey", "content", "channel", "dispatch", "report", "version", "evidence"},
+	"internal/preview":   {"api", "clock", "money", "schedule", "store", "journey", "content", "channel", "dispatch", "controllers"},
 
 	// Doubles of others' servers: they know nothing of Kaeru, and only commands and tests start them.
 	"internal/sandbox": {"clock", "version"},
 }
 
 // free put the rooms together, and may import any.
-var free = []string{"cmd", "hack", "internal/architecture", "internal/manager", "internal/stage"}
+var free = []string{"cmd", "hack", "internal/architecture", "internal/manager", "internal/stage", "internal/worker"}
 
 func TestRoomsImportOnlyWhatComesBeforeThem(t *testing.T) {
 	err := eachFile(t, func(file, room string) error {

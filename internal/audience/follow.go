@@ -69,7 +69,7 @@ func (f *Follower) Run(ctx context.Context) error {
 }
 
 func (f *Follower) follow(ctx context.Context) error {
-	feeds, err := readFeeds(ctx, f.Store)
+	feeds, err := store.Feeds(ctx, f.Store)
 	if err != nil {
 		return err
 	}
@@ -143,24 +143,6 @@ func (f *Follower) tell(ns string, shop *followed, outcomes []Outcome, now time.
 			f.Changed(ns, o.Name)
 		}
 	}
-}
-
-func readFeeds(ctx context.Context, q store.Querier) (_ map[string]int64, err error) {
-	rows, err := q.Query(ctx, `SELECT ns, seq FROM feeds`)
-	if err != nil {
-		return nil, fmt.Errorf("read the feeds: %w", err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	feeds := map[string]int64{}
-	for rows.Next() {
-		var ns string
-		var seq int64
-		if err := rows.Scan(&ns, &seq); err != nil {
-			return nil, err
-		}
-		feeds[ns] = seq
-	}
-	return feeds, rows.Err()
 }
 
 // pruneAtOnce is how many transactions' touches are deleted together.

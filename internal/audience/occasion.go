@@ -150,22 +150,23 @@ func (o Occasion) dated(s *statement, column string, day time.Time, yearly bool)
 func (o Occasion) Dates(ctx context.Context, q store.Querier, ns string, customers []string) (_ map[string]time.Time, err error) {
 	s := &statement{env: Env{Namespace: ns, Shop: Shop{Zone: o.zone()}, Dialect: q.Dialect()}, bound: make(map[any]int)}
 	s.text(ns)
+	// Whether a column is one a customer or the least of several, MIN says it.
 	of := func(table, column, more string) string {
-		return fmt.Sprintf("SELECT x.customer_id, CAST(%[1]s AS TEXT) FROM %[2]s x WHERE x.ns = $1 AND %[3]s%[4]s AND %[5]s IS NOT NULL",
-			column, table, s.among("x.customer_id", customers), more, strings.TrimSuffix(strings.TrimPrefix(column, "MIN("), ")"))
+		return fmt.Sprintf("SELECT x.customer_id, CAST(MIN(x.%[1]s) AS TEXT) FROM %[2]s x WHERE x.ns = $1 AND %[3]s%[4]s AND x.%[1]s IS NOT NULL GROUP BY x.customer_id",
+			column, table, s.among("x.customer_id", customers), more)
 	}
 	var query string
 	switch o.Of {
 	case v1alpha1.DateFirstOrder:
-		query = of("metrics", "x.first_order_at", "")
+		query = of("metrics", "first_order_at", "")
 	case v1alpha1.DateLastOrder:
-		query = of("metrics", "x.last_order_at", "")
+		query = of("metrics", "last_order_at", "")
 	case v1alpha1.DateNextDelivery:
-		query = of("subscriptions", "MIN(x.next_delivery_at)", " AND x.status = 'Active'") + " GROUP BY x.customer_id"
+		query = of("subscriptions", "next_delivery_at", " AND x.status = 'Active'")
 	case v1alpha1.DateSubscriptionRenewal:
-		query = of("subscriptions", "MIN(x.started_at)", " AND x.status = 'Active'") + " GROUP BY x.customer_id"
+		query = of("subscriptions", "started_at", " AND x.status = 'Active'")
 	case v1alpha1.DateReplenishment:
-		query = of("replenishments", "x.due_at", " AND x.scope = 'any' AND x.id = ''")
+		query = of("replenishments", "due_at", " AND x.scope = 'any' AND x.id = ''")
 	default:
 		day := s.day(s.attributeText(o.Attribute))
 		query = "SELECT c.id, " + day + " FROM customers c WHERE c.ns = $1 AND " + s.among("c.id", customers) + " AND " + day + " IS NOT NULL"

@@ -46,6 +46,8 @@ type Line struct {
 	Messages []json.RawMessage
 	// Unit is the aggregation unit for LINE's statistics; empty for none.
 	Unit string
+	// ReplyToken makes it an answer to what the customer did, which LINE does not count; empty for a push.
+	ReplyToken string
 	// NotificationDisabled delivers without a sound.
 	NotificationDisabled bool
 	// Since is when the sending of this message was first begun, on machine time; only Resolve asks.
@@ -63,6 +65,9 @@ type SMS struct {
 	// Since is when the sending was begun, on machine time; only Resolve asks, and does not look
 	// further back. Zero means now.
 	Since time.Time
+	// ValidFor is how long the provider and the carriers may take to deliver it, after which they drop
+	// it; 0 for the provider's own limit.
+	ValidFor time.Duration
 }
 
 // Webhook is a call of a system of the shop's.
@@ -93,13 +98,51 @@ type Sender interface {
 	Close() error
 }
 
+// Asker is a Sender whose provider can be asked what became of a message that it took.
+type Asker interface {
+	// Ask says how far a message is by the provider's name for it. What it cannot find out is an error.
+	Ask(ctx context.Context, providerID string) (Delivery, error)
+}
+
+// Delivery is how far a message is that a provider took.
+type Delivery struct {
+	// Status is the provider's word, as in its callbacks.
+	Status string
+	// Code says why it was not delivered; 0 for nothing.
+	Code int
+	// To is the recipient.
+	To string
+}
+
+// ErrNoMessage is of messages that the provider does not know, or does not keep any more.
+var ErrNoMessage = errors.New("the provider has no such message")
+
 // Account is what the provider knows about us.
 type Account struct {
 	// Name is what the provider calls the account, for people.
 	Name string
 	// Quota is nil where the provider has none.
 	Quota *Quota
+	// Signing is nil where the channel signs nothing.
+	Signing *Signing
 }
+
+// Signing says whether recipients can verify what the channel signs.
+type Signing struct {
+	Verified SigningState
+	// Message says to an operator what is so, or what is wrong and what to do.
+	Message string
+}
+
+// SigningState is what is known of a signing key.
+type SigningState int
+
+// The states of a signing key: nobody could be asked, recipients find it, they find none or another.
+const (
+	SigningUnknown SigningState = iota
+	SigningVerified
+	SigningWrong
+)
 
 // Quota is how many messages the account may send this month.
 type Quota struct {

@@ -47,7 +47,7 @@ func TestRate(t *testing.T) {
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				if n := taken(t, NewLimiter(tt.perSecond), 4, 10*time.Second); n < tt.low || n > tt.high {
+				if n := taken(t, NewLimiter(tt.perSecond, nil), 4, 10*time.Second); n < tt.low || n > tt.high {
 					t.Errorf("%d in 10 seconds, want %d to %d", n, tt.low, tt.high)
 				}
 			})
@@ -57,7 +57,7 @@ func TestRate(t *testing.T) {
 
 func TestNoLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, start := NewLimiter(0), time.Now()
+		l, start := NewLimiter(0, nil), time.Now()
 		for range 100_000 {
 			if err := l.Wait(t.Context()); err != nil {
 				t.Fatal(err)
@@ -71,7 +71,7 @@ func TestNoLimit(t *testing.T) {
 
 func TestSlow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, start := NewLimiter(0), time.Now()
+		l, start := NewLimiter(0, nil), time.Now()
 		l.Slow(10 * time.Second)
 		l.Slow(time.Second) // does not cut the longer one
 		l.Slow(-time.Second)
@@ -91,7 +91,7 @@ func TestSlow(t *testing.T) {
 
 func TestSlowReachesThoseWhoWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, start := NewLimiter(1), time.Now()
+		l, start := NewLimiter(1, nil), time.Now()
 		if err := l.Wait(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -111,7 +111,7 @@ func TestSlowReachesThoseWhoWait(t *testing.T) {
 func TestWaitEndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
-		l := NewLimiter(0)
+		l := NewLimiter(0, nil)
 		l.Slow(time.Hour)
 		time.AfterFunc(time.Second, cancel)
 		start := time.Now()

@@ -48,6 +48,8 @@ type Pause struct {
 	Reason string
 	// Until is when to try again; zero means when somebody has changed something.
 	Until time.Time
+	// Detail is for an operator, as Outcome's; whoever reacts to an outcome fills it in.
+	Detail string
 }
 
 // Reasons of outcomes, pauses and check errors.
@@ -76,9 +78,13 @@ const (
 	ReasonQueueFull           = "QueueFull"
 	ReasonProviderUnreachable = "ProviderUnreachable"
 	ReasonProviderFailing     = "ProviderFailing"
+	ReasonTooManyToOne        = "TooManyToOne" // too many messages between two numbers: perhaps they answer each other
 
 	// The sending.
 	ReasonNotBegun    = "NotBegun"    // Begin failed
 	ReasonInterrupted = "Interrupted" // the context ended before the provider could take it
 	ReasonOutcomeLost = "OutcomeLost" // the provider may have it
+
+	// ReasonReplyExpired is of an answer that came too late to be one; it was not taken, and may be pushed.
+	ReasonReplyExpired = "ReplyExpired"
 )

@@ -15,6 +15,9 @@ var schemes = map[string]bool{"mailto": true, "tel": true, "sms": true, "line": 
 // link gives the address to write for an href or a uri action.
 func (m *message) link(address string, index int) string {
 	address = strings.TrimSpace(address)
+	if isHTTP(address) && index < 0 {
+		return address // the shop's name is not lent to it
+	}
 	if isHTTP(address) {
 		return m.track(address, index)
 	}
@@ -37,8 +40,8 @@ func (m *message) track(address string, index int) string {
 	return link
 }
 
-// rewrite replaces the addresses in a rendered text. An address that begins in what a customer has
-// written is not the shop's, and stays as it is: the shop's name is not lent to it.
+// rewrite replaces the addresses in a rendered text. An address whose host is in what a customer has
+// written, all of it or a part, is not the shop's and stays as it is: the shop's name is not lent to it.
 func rewrite(res liquid.Result, replace func(address string, index int) string) string {
 	text := res.Text
 	var b strings.Builder
@@ -49,13 +52,13 @@ func rewrite(res liquid.Result, replace func(address string, index int) string) 
 			break
 		}
 		start := from + i
-		if !isHTTP(text[start:]) || untrusted(res.Untrusted, start) {
+		if !isHTTP(text[start:]) {
 			from = start + len("http")
 			continue
 		}
 		end := start + addressLength(text[start:])
 		from = end
-		if strings.HasSuffix(text[start:end], "//") {
+		if untrusted(res.Untrusted, start, start+liquid.HostEnd(text[start:end])) || strings.HasSuffix(text[start:end], "//") {
 			continue
 		}
 		if at == 0 {
@@ -73,9 +76,10 @@ func rewrite(res liquid.Result, replace func(address string, index int) string) 
 	return b.String()
 }
 
-func untrusted(spans []liquid.Span, at int) bool {
+// untrusted says whether a customer may have written something between from and to.
+func untrusted(spans []liquid.Span, from, to int) bool {
 	for _, s := range spans {
-		if s.Start <= at && at < s.End {
+		if s.Start < to && from < s.End {
 			return true
 		}
 	}

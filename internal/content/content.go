@@ -18,7 +18,9 @@ import (
 // map[string]any) and time.Time, money.Amount. A nil value is an absent one. Render changes none
 // of it.
 type Data struct {
-	Customer        map[string]any
+	Customer map[string]any
+	// Entry is what let the customer in. A group of values under product is the shop's own, and its
+	// address may become one of ours: one that an event brought must not be here.
 	Entry           map[string]any
 	Coupon          map[string]any // code, pool, expires_at
 	Recommendations []map[string]any

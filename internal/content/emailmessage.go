@@ -57,9 +57,18 @@ func (c *Compiler) compileHTML(ctx context.Context, e *Email, src EmailSource) e
 	if _, err := liquid.Compile(source, options); err != nil {
 		return fieldError(field, err, true)
 	}
+	if err := checkImages(field, source); err != nil {
+		return err
+	}
 	if src.MJML != "" {
 		var err error
 		if source, err = c.fromMJML(ctx, source); err != nil {
+			return err
+		}
+	}
+	if src.HTML != "" {
+		var err error
+		if source, err = inlineStyles(source); err != nil {
 			return err
 		}
 	}

@@ -48,7 +48,9 @@ func testData(t testing.TB) *Data {
 		Customer: map[string]any{
 			"first_name": "花子", "evil": "a\r\nBcc: x@y.example", "markup": `<a href="https://evil.example">x</a>`,
 			"quoted": `"}],"x":{`, "site": "https://evil.example/me",
+			"host": "evil.example", "tail": ".evil.example/a",
 		},
+		Entry:  map[string]any{"url": "https://evil.example/e", "product": map[string]any{"url": "https://shop.example/p1"}},
 		Coupon: map[string]any{"code": "KAERU15", "expires_at": time.Date(2026, 11, 29, 15, 0, 0, 0, time.UTC)},
 		Recommendations: []map[string]any{
 			{"name": "Soap & Co", "price": 1200.0, "url": "https://shop.example/p1?a=1&b=2", "image_url": "https://img.example/1.png"},

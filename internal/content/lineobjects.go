@@ -57,12 +57,7 @@ func (c *Compiler) CompileLine(messages []json.RawMessage) (*Line, error) {
 // Render makes the push for one customer; its errors are as Email's.
 func (l *Line) Render(ctx context.Context, data *Data, links Links) (LinePush, error) {
 	m := newMessage(ctx, data, links)
-	m.env.Link = func(address string, index int) string {
-		if tracked := m.link(address, index); len(tracked) <= maxLineURI {
-			return tracked
-		}
-		return address
-	}
+	m.env.Link = m.lineLink
 	var push LinePush
 	for _, pieces := range l.messages {
 		var out bytes.Buffer
@@ -81,6 +76,14 @@ func (l *Line) Render(ctx context.Context, data *Data, links Links) (LinePush, e
 	}
 	push.Short = m.rows
 	return push, nil
+}
+
+// lineLink is the tracked address, or the address itself where LINE would not take that.
+func (m *message) lineLink(address string, index int) string {
+	if tracked := m.link(address, index); len(tracked) <= maxLineURI {
+		return tracked
+	}
+	return address
 }
 
 func (m *message) lineText(p piece) (string, error) {

@@ -42,21 +42,26 @@ func addPixel(source string) string {
 // addPreheader puts what a mail client shows beside the subject at the start of the body, where the
 // opened mail does not show it.
 func addPreheader(source, preheader string) string {
-	var b strings.Builder
-	at := 0
-	for _, t := range liquid.Tags(preheader) {
-		b.WriteString(html.EscapeString(preheader[at:t.Start]))
-		b.WriteString(preheader[t.Start:t.End])
-		at = t.End
-	}
-	b.WriteString(html.EscapeString(preheader[at:]))
-	div := `<div style="display:none;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all">` + b.String() + `</div>`
+	div := preheaderStyle + escapeAround(preheader) + `</div>`
 	if i := strings.Index(asciiLower(source), "<body"); i >= 0 {
 		s := scanner{source: source, tags: liquid.Tags(source), at: i + 1}
 		s.element(nil)
 		return source[:s.at] + div + source[s.at:]
 	}
 	return div + source
+}
+
+// escapeAround escapes a text, but not its tags.
+func escapeAround(text string) string {
+	var b strings.Builder
+	at := 0
+	for _, t := range liquid.Tags(text) {
+		b.WriteString(html.EscapeString(text[at:t.Start]))
+		b.WriteString(text[t.Start:t.End])
+		at = t.End
+	}
+	b.WriteString(html.EscapeString(text[at:]))
+	return b.String()
 }
 
 // asciiLower keeps every byte where it is, which strings.ToLower does not.
@@ -89,7 +94,7 @@ func hrefs(source string, tags []liquid.Span) []liquid.Span {
 		case strings.HasPrefix(rest, "<") && len(rest) > 1 && isASCIILetter(rest[1]):
 			s.at++
 			s.element(func(element, attribute string, value liquid.Span) {
-				if attribute == "href" && element != "link" && element != "base" {
+				if attribute == "href" && element != "link" && element != "base" && value.Start >= 0 {
 					out = append(out, value)
 				}
 			})
@@ -151,8 +156,16 @@ func (s *scanner) space() {
 // element reads a start tag from its name to behind its >, and tells of its attributes. What is
 // between <style> or <script> and its end is no markup, and skipped.
 func (s *scanner) element(tell func(element, attribute string, value liquid.Span)) {
+	s.skipRaw(s.startTag(tell))
+}
+
+// noValue is the place of the value of an attribute without one.
+var noValue = liquid.Span{Start: -1, End: -1}
+
+// startTag reads a start tag from its name to behind its >.
+func (s *scanner) startTag(tell func(element, attribute string, value liquid.Span)) (element string) {
 	name := s.until(" \t\r\n\f/>")
-	element := strings.ToLower(s.source[name.Start:name.End])
+	element = strings.ToLower(s.source[name.Start:name.End])
 	for s.at < len(s.source) {
 		if strings.IndexByte(" \t\r\n\f/", s.source[s.at]) >= 0 {
 			s.at++
@@ -171,21 +184,35 @@ func (s *scanner) element(tell func(element, attribute string, value liquid.Span
 			continue
 		}
 		s.space()
-		if s.at >= len(s.source) || s.source[s.at] != '=' {
-			continue
+		value := noValue
+		if s.at < len(s.source) && s.source[s.at] == '=' {
+			s.at++
+			s.space()
+			value = s.attributeValue()
 		}
-		s.at++
-		s.space()
-		value := s.attributeValue()
 		if tell != nil {
 			tell(element, strings.ToLower(s.source[attribute.Start:attribute.End]), value)
 		}
 	}
+	return element
+}
+
+// skipRaw goes to the end tag of an element that holds no markup.
+func (s *scanner) skipRaw(element string) {
 	if element == "style" || element == "script" {
-		if i := strings.Index(asciiLower(s.source[s.at:]), "</"+element); i >= 0 {
-			s.at += i
-		} else {
-			s.at = len(s.source)
+		s.at += endTag(s.source[s.at:], element)
+	}
+}
+
+// endTag is where an element that holds no markup ends.
+func endTag(s, element string) int {
+	for at := 0; ; at++ {
+		i := strings.Index(s[at:], "</")
+		if i < 0 {
+			return len(s)
+		}
+		if at += i; hasPrefixFold(s[at+2:], element) {
+			return at
 		}
 	}
 }

@@ -57,6 +57,8 @@ func TestRenderSMS(t *testing.T) {
 		"a product's link":             {"{{ recommendations[0].url }}", "<l https://shop.example/p1?a=1&b=2>"},
 		"the shop's":                   {"{{ shop.url }}/sale, bye", "<l https://shop.example/sale>, bye"},
 		"unsubscribing is not a click": {"停止 {{ links.unsubscribe }}", "停止 <u U>"},
+		"a customer's host stays":      {"https://{{ customer.host }}/a https://shop.example{{ customer.tail }}", "https://evil.example/a https://shop.example.evil.example/a"},
+		"a customer's path is ours":    {"https://shop.example/{{ customer.host }}", "<l https://shop.example/evil.example>"},
 		"a customer's link stays":      {"{{ customer.site }} https://shop.example", "https://evil.example/me <l https://shop.example>"},
 		"the same link twice":          {"https://a.example https://a.example", "<l https://a.example> <l https://a.example>"},
 		"in brackets":                  {"(https://a.example/x(y)) [https://b.example]", "(<l https://a.example/x(y)>) [<l https://b.example>]"},

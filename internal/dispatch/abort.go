@@ -52,7 +52,7 @@ func (e *Engine) underway(ctx context.Context) (open []openRun, err error) {
 func (e *Engine) watchRun(ctx context.Context, r *openRun) error {
 	if strings.HasPrefix(r.reason, aborted) {
 		// What was being sent when it was stopped, and is to be tried again.
-		return e.store.Tx(ctx, func(tx *store.Tx) error { return e.cancelRest(ctx, tx, r) })
+		return e.store.Tx(ctx, func(tx *store.Tx) error { return e.cancelRest(ctx, tx, r.ref, r.run) })
 	}
 	rev, err := e.revisions.get(ctx, r.ref.Namespace, r.ref.Name, r.revision)
 	if err != nil {
@@ -118,19 +118,19 @@ func (e *Engine) abort(ctx context.Context, r *openRun, reason string) error {
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return err // another was here first
 		}
-		return e.cancelRest(ctx, tx, r)
+		return e.cancelRest(ctx, tx, r.ref, r.run)
 	})
 }
 
-func (e *Engine) cancelRest(ctx context.Context, tx *store.Tx, r *openRun) error {
+func (e *Engine) cancelRest(ctx context.Context, tx *store.Tx, ref Ref, run string) error {
 	for _, query := range []string{
-		`UPDATE enrolments SET state = 'exited', reason = '` + ReasonGuardrails + `', step = '', ended_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'active'
+		`UPDATE enrolments SET state = 'exited', reason = '` + ReasonGuardrails + `', step = '', ended_at = $4 WHERE ns = $1 AND scenario = $2 AND ($3 = '' OR run = $3) AND state = 'active'
   AND EXISTS (SELECT 1 FROM messages m WHERE m.ns = enrolments.ns AND m.scenario = enrolments.scenario AND m.epoch = enrolments.epoch
-    AND m.customer_id = enrolments.customer_id AND m.entry = enrolments.entry AND m.run = enrolments.run AND m.state = 'planned')`,
+    AND m.customer_id = enrolments.customer_id AND m.entry = enrolments.entry AND m.run = $3 AND m.state = 'planned')`,
 		`UPDATE messages SET state = 'cancelled', reason = '` + ReasonGuardrails + `', ended_at = $4 WHERE ns = $1 AND scenario = $2 AND run = $3 AND state = 'planned'`,
 	} {
-		if _, err := tx.Exec(ctx, query, r.ref.Namespace, r.ref.Name, r.run, store.Millis(e.clock.Now())); err != nil {
-			return fmt.Errorf("stopping run %s: %w", r.run, err)
+		if _, err := tx.Exec(ctx, query, ref.Namespace, ref.Name, run, store.Millis(e.clock.Now())); err != nil {
+			return fmt.Errorf("stopping what scenario %s/%s was about to send: %w", ref.Namespace, ref.Name, err)
 		}
 	}
 	return nil

@@ -135,6 +135,7 @@ func (e *Engine) wantPredictions(ctx context.Context, a Armed) error {
 func (e *Engine) Disarm(ref Ref) {
 	e.mu.Lock()
 	delete(e.armed, ref)
+	delete(e.predicted, ref)
 	e.mu.Unlock()
 }
 

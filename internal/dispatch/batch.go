@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/uuid"
 
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -165,6 +166,14 @@ func (b *batch) shards(ctx context.Context, tx *store.Tx) (map[string]string, er
 	return of, nil
 }
 
+// runner is who works the batch's shards off: a run's are its Job's, the stream's are any manager's.
+func (b *batch) runner() string {
+	if b.run != "" && b.rev.Bundle.Spec.Dispatch.RunnerOrDefault() == crm.RunnerJob {
+		return RunnerJob
+	}
+	return RunnerManager
+}
+
 func shardID(ref Ref, run string, idx int64) string {
 	return uuid.NewSHA1(uuid.NameSpaceOID, fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", ref.Namespace, ref.Name, run, idx)).String()
 }
@@ -174,9 +183,9 @@ func (b *batch) insertShard(ctx context.Context, tx *store.Tx, id, run string, i
 	if run == "" {
 		run = id
 	}
-	_, err := tx.Exec(ctx, `INSERT INTO shards (id, ns, scenario, run, idx, size, state, holder, lease_until, fence, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, $8) ON CONFLICT (id) DO UPDATE SET size = shards.size + excluded.size`,
-		id, b.ref.Namespace, b.ref.Name, run, idx, n, state, store.Millis(b.now))
+	_, err := tx.Exec(ctx, `INSERT INTO shards (id, ns, scenario, run, idx, size, state, holder, lease_until, fence, created_at, runner)
+VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, $8, $9) ON CONFLICT (id) DO UPDATE SET size = shards.size + excluded.size`,
+		id, b.ref.Namespace, b.ref.Name, run, idx, n, state, store.Millis(b.now), b.runner())
 	if err != nil {
 		return fmt.Errorf("adding a shard: %w", err)
 	}
@@ -185,7 +194,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, 0, $8) ON CONFLICT (id) DO UPDATE SET
 
 var messageTypes = []string{
 	"UUID", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "TEXT", "UUID", "TEXT", "TEXT",
-	"TEXT", "TEXT", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "INTEGER", "TEXT",
+	"TEXT", "TEXT", "INTEGER", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "BIGINT", "INTEGER", "TEXT", "TEXT",
 }
 
 func (b *batch) insert(ctx context.Context, tx *store.Tx, messages []plannedMessage, shards map[string]string) error {
@@ -199,14 +208,15 @@ func (b *batch) insert(ctx context.Context, tx *store.Tx, messages []plannedMess
 		rows[i] = []any{
 			m.id, b.ref.Namespace, b.ref.Name, b.epoch, m.customer, m.entry, m.step.Name, b.run, b.revision,
 			nullable(shards[m.id]), m.step.Channel, string(m.step.Kind), state, m.skip, 0, 0, 0, 0,
-			store.Millis(m.due), now, store.Millis(b.now.Add(usefulFor)), ended, priority, nullable(m.variant),
+			store.Millis(m.due), now, store.Millis(b.now.Add(usefulFor)), ended, priority, nullable(m.variant), nullable(b.rev.Bundle.Spec.Purpose),
 		}
 	}
 	values, args := valuesOf(tx.Dialect(), nil, messageTypes, rows)
-	// A key that is there already was planned before: that message stands.
+	// A key that is there already was planned before: that message stands. So does one for the same step that a
+	// customer got under another id, before the two were merged.
 	_, err := tx.Exec(ctx, `INSERT INTO messages (id, ns, scenario, epoch, customer_id, entry, step, run, revision,
-  shard, channel, kind, state, reason, attempts, fence, parts, cost, due_at, planned_at, expires_at, ended_at, priority, variant)
-VALUES `+values+` ON CONFLICT (id) DO NOTHING`, args...)
+  shard, channel, kind, state, reason, attempts, fence, parts, cost, due_at, planned_at, expires_at, ended_at, priority, variant, purpose)
+VALUES `+values+` ON CONFLICT DO NOTHING`, args...)
 	if err != nil {
 		return fmt.Errorf("putting messages into the outbox: %w", err)
 	}

@@ -4,12 +4,13 @@
 package dispatch
 
 import (
+	"reflect"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
 	"github.com/kaeru-dev/kaeru/internal/money"
+	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 // Mode says whether a channel's messages really leave.
@@ -45,18 +46,33 @@ type Channel struct {
 	StatusCallback string
 	// AuthToken and ChannelSecret verify the callbacks of Twilio and of LINE.
 	AuthToken, ChannelSecret string
+	EmailWebhooks            EmailWebhooks
 	// Fingerprint changes with the channel's configuration and credentials: what paused the channel
 	// may be mended then.
 	Fingerprint string
 }
 
+// EmailWebhooks verify what mail providers tell of mails; empty for those that are not used.
+type EmailWebhooks struct{ SESTopicARN, SendGridPublicKey, MailgunSigningKey string }
+
 // Channels are the channels that the senders know, by namespace and name. It is safe for
 // concurrent use.
 type Channels struct {
 	mu      sync.RWMutex
-	entries map[Ref]*entry
+	entries map[Ref]*Channel
+	// paused are the channels' pauses.
+	paused pauses
+	// store is where processes share what they know of channels; nil where there is one process.
+	store *store.Store
+	// read says that the pauses in the store are known; syncing is held by who reads and writes them.
+	read    atomic.Bool
+	syncing sync.Mutex
+	// cuts are how often the rates of channels were cut. Only follow uses them.
+	cuts map[Ref]int64
 	// changed is told of each channel that stops or starts.
 	changed func(Ref)
+	// alerts are what operators should look at.
+	alerts alerts
 	// resumed counts how often a channel became one that can be sent through.
 	resumed atomic.Int64
 }
@@ -64,17 +80,25 @@ type Channels struct {
 // Ref names a namespaced resource.
 type Ref struct{ Namespace, Name string }
 
-type entry struct {
-	channel *Channel
-	pause   *channel.Pause
-}
-
 // NewChannels returns an empty set. changed, which may be nil, is called when a channel is paused.
 func NewChannels(changed func(Ref)) *Channels {
 	if changed == nil {
 		changed = func(Ref) {}
 	}
-	return &Channels{entries: map[Ref]*entry{}, changed: changed}
+	return &Channels{entries: map[Ref]*Channel{}, paused: newPauses(), changed: changed}
+}
+
+// share has the channels' rates and pauses shared by all processes of a store.
+func (c *Channels) share(st *store.Store) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if st == nil || c.store == st {
+		return
+	}
+	c.store = st
+	for ref, e := range c.entries {
+		e.Limiter.SetLeaser(c.leaser(ref))
+	}
 }
 
 // Put makes a channel known, or changes it. A pause that was for the old configuration ends. Senders
@@ -83,26 +107,34 @@ func (c *Channels) Put(ref Ref, ch *Channel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	before := c.entries[ref]
-	now := &entry{channel: ch}
-	if before != nil {
-		if before.channel.Fingerprint == ch.Fingerprint {
-			now.pause = before.pause
-		}
-		if before.channel.Limiter != nil {
-			// The bucket goes on where it is: a changed channel must not burst.
-			ch.Limiter = before.channel.Limiter
-		}
+	if before != nil && before != ch && before.same(ch) {
+		// Whoever waits for the limiter goes by it: where each look at a channel made it another one, those who
+		// wait for longer than it takes between two looks would lose their turn, and come to none.
+		return
+	}
+	was, _ := c.usable(ref)
+	if before != nil && before.Limiter != nil {
+		// The rate goes on where it is: a changed channel must not burst.
+		ch.Limiter = before.Limiter
 	}
 	if ch.Limiter == nil {
-		ch.Limiter = channel.NewLimiter(ch.PerSecond)
+		ch.Limiter = channel.NewLimiter(ch.PerSecond, c.leaser(ref))
 	}
 	ch.Limiter.SetRate(ch.PerSecond)
-	if usable, _ := now.usable(); usable != nil {
-		if was, _ := before.usable(); was == nil || was.Kind != ch.Kind {
-			c.resumed.Add(1)
-		}
+	c.entries[ref] = ch
+	if usable, _ := c.usable(ref); usable != nil && (was == nil || was.Kind != ch.Kind) {
+		c.resumed.Add(1)
 	}
-	c.entries[ref] = now
+}
+
+// same tells whether another channel would send in the same way.
+func (ch *Channel) same(other *Channel) bool {
+	if ch.Sender != other.Sender {
+		return false
+	}
+	a, b := *ch, *other
+	a.Sender, b.Sender, a.Limiter, b.Limiter = nil, nil, nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // Remove forgets a channel. Its messages wait for it to come back.
@@ -112,23 +144,34 @@ func (c *Channels) Remove(ref Ref) {
 	delete(c.entries, ref)
 }
 
+// Forget removes a channel that is gone for good.
+func (c *Channels) Forget(ref Ref) {
+	c.Remove(ref)
+	c.alerts.forget(ref)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.paused.end(ref, true)
+}
+
 // Get gives a channel that may be sent through now, or says why there is none.
 func (c *Channels) Get(ref Ref) (ch *Channel, why string) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.entries[ref].usable()
+	return c.usable(ref)
 }
 
-func (e *entry) usable() (ch *Channel, why string) {
-	switch {
-	case e == nil:
+func (c *Channels) usable(ref Ref) (ch *Channel, why string) {
+	e := c.entries[ref]
+	if e == nil {
 		return nil, "ChannelNotReady"
-	case e.channel.Suspended:
-		return nil, "ChannelSuspended"
-	case e.pause != nil && (e.pause.Until.IsZero() || time.Now().Before(e.pause.Until)):
-		return nil, e.pause.Reason
 	}
-	return e.channel, ""
+	if e.Suspended {
+		return nil, "ChannelSuspended"
+	}
+	if p := c.paused.of(ref, e.Fingerprint); p != nil {
+		return nil, p.Reason
+	}
+	return e, ""
 }
 
 // Configured gives a channel whether or not it may be sent through now.
@@ -136,42 +179,7 @@ func (c *Channels) Configured(ref Ref) (*Channel, bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	if e := c.entries[ref]; e != nil {
-		return e.channel, true
+		return e, true
 	}
 	return nil, false
-}
-
-// Pause stops a channel until the pause ends, the channel changes, or Resume.
-func (c *Channels) Pause(ref Ref, p channel.Pause) {
-	c.mu.Lock()
-	e := c.entries[ref]
-	again := e == nil || e.pause != nil && *e.pause == p
-	if e != nil {
-		e.pause = &p
-	}
-	c.mu.Unlock()
-	if !again {
-		c.changed(ref)
-	}
-}
-
-// Resume ends a pause.
-func (c *Channels) Resume(ref Ref) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if e := c.entries[ref]; e != nil && e.pause != nil {
-		e.pause = nil
-		c.resumed.Add(1)
-	}
-}
-
-// Paused tells of a pause that is in force.
-func (c *Channels) Paused(ref Ref) (channel.Pause, bool) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	e := c.entries[ref]
-	if e == nil || e.pause == nil || !e.pause.Until.IsZero() && !time.Now().Before(e.pause.Until) {
-		return channel.Pause{}, false
-	}
-	return *e.pause, true
 }

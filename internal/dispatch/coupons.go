@@ -95,7 +95,7 @@ func (b *batch) giveCoupons(ctx context.Context, tx *store.Tx) error {
 	if err != nil {
 		return err
 	}
-	ways, err := waysTo(ctx, tx, b.ref.Namespace, customers)
+	ways, err := waysTo(ctx, tx, b.ref.Namespace, b.rev.Bundle.Spec.Purpose, customers)
 	if err != nil {
 		return err
 	}
@@ -119,11 +119,14 @@ func (b *batch) giveCoupons(ctx context.Context, tx *store.Tx) error {
 	return b.assign(ctx, tx, spec.Pool, spec.ValidFor.Duration(), without[:len(codes)], codes)
 }
 
-// waysTo are the kinds of channels that reach customers: they have the address, and have consented.
-func waysTo(ctx context.Context, tx *store.Tx, ns string, customers []string) (_ map[string][]journey.Kind, err error) {
+// waysTo are the kinds of channels that reach customers: they have the address, have consented, and have not
+// withdrawn the purpose, where there is one.
+func waysTo(ctx context.Context, tx *store.Tx, ns, purpose string, customers []string) (_ map[string][]journey.Kind, err error) {
 	d := tx.Dialect()
 	rows, err := tx.Query(ctx, `SELECT c.id, k.channel FROM customers c JOIN consents k ON k.ns = c.ns AND k.customer_id = c.id AND k.state = 'granted'
-WHERE c.ns = $1 AND c.id `+d.AnyText(2)+` AND CASE k.channel WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END IS NOT NULL`, ns, store.List(d, customers))
+WHERE c.ns = $1 AND c.id `+d.AnyText(2)+` AND CASE k.channel WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM purpose_consents w WHERE w.ns = c.ns AND w.customer_id = c.id AND w.channel = k.channel AND w.purpose = $3 AND w.state = 'withdrawn')`,
+		ns, store.List(d, customers), purpose)
 	if err != nil {
 		return nil, fmt.Errorf("reading who can be reached: %w", err)
 	}
@@ -146,7 +149,7 @@ func (b *batch) freeCoupons(ctx context.Context, tx *store.Tx, pool string, n in
 	}
 	const free = ` FROM coupons WHERE ns = $1 AND pool = $2 AND customer_id IS NULL AND (expires_at IS NULL OR expires_at > $3)`
 	args := []any{b.ref.Namespace, pool, store.Millis(b.now)}
-	codes, err = column(ctx, tx, `SELECT code`+free+` ORDER BY code LIMIT $4`+tx.Dialect().ForUpdateSkipLocked(), append(args, n)...)
+	codes, err = store.Texts(ctx, tx, `SELECT code`+free+` ORDER BY code LIMIT $4`+tx.Dialect().ForUpdateSkipLocked(), append(args, n)...)
 	if err != nil {
 		return nil, fmt.Errorf("finding coupons: %w", err)
 	}

@@ -93,7 +93,7 @@ func TestWhyNotSent(t *testing.T) {
 		"converted":          {query: `UPDATE enrolments SET converted_at = 1 WHERE customer_id = 'c00000'`, want: "sent:1;skipped Converted:1;"},
 		"left":               {query: `UPDATE enrolments SET state = 'exited', reason = 'Unsubscribed' WHERE customer_id = 'c00000'`, want: "sent:1;skipped Exited:1;"},
 		"went through exit":  {query: `UPDATE enrolments SET state = 'exited', reason = 'ExitStep' WHERE customer_id = 'c00000'`, want: "sent:2;"},
-		"too late":           {later: usefulFor + time.Second, want: "failed Expired:2;"},
+		"too late":           {later: usefulFor + time.Second, want: "skipped Expired:2;"},
 		"allow list":         {ch: func(c *Channel) { c.Mode, c.AllowList = ModeAllowList, map[string]bool{"c00001": true} }, want: "sent:1;skipped NotOnAllowList:1;"},
 		"sandbox":            {ch: func(c *Channel) { c.Mode, c.Sender = ModeSandbox, nil }, want: "sent Sandbox:2;"},
 	}

@@ -11,6 +11,7 @@ package dispatch
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"maps"
@@ -23,6 +24,8 @@ import (
 	"github.com/google/uuid"
 	"k8s.io/utils/clock"
 
+	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	kclock "github.com/kaeru-dev/kaeru/internal/clock"
 	"github.com/kaeru-dev/kaeru/internal/content"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -45,6 +48,8 @@ type Options struct {
 	Convert func(ctx context.Context, tx *store.Tx, a Armed, customers []string) (changed int64, err error)
 	// Shards is how many shards this process works on at once. 0 for 8.
 	Shards int
+	// Leads tells whether this process plans, too; nil for one that does. One that does not works shards off.
+	Leads func() bool
 }
 
 // Engine plans and sends. One process has one.
@@ -56,10 +61,13 @@ type Engine struct {
 	channels  *Channels
 	revisions *revisions
 	ledger    *ledger
+	units     *units
 	log       logr.Logger
 	metrics   *counters
 	attribute func(context.Context, Armed) (int64, error)
 	convert   func(context.Context, *store.Tx, Armed, []string) (int64, error)
+	leads     func() bool
+	tally     ends
 	holder    string
 	shards    int
 	// firstBackoff and heldBack are the constants of these names; tests have less time.
@@ -68,6 +76,8 @@ type Engine struct {
 
 	mu    sync.Mutex
 	armed map[Ref]*armed
+	// refusals are of steps whose content no provider takes.
+	refusals refusals
 	// predicted is when scenarios said last that they want predictions.
 	predicted map[Ref]time.Time
 	working   map[Ref]int // shards in work, by scenario
@@ -85,6 +95,8 @@ type Engine struct {
 	watched time.Time
 	// orders is when the newest order of a namespace arrived. Only ticks use it.
 	orders map[string]int64
+	// swept is when old reply tokens were deleted. Only ticks use it.
+	swept time.Time
 }
 
 // runKey names a run.
@@ -119,11 +131,15 @@ func NewEngine(o Options) *Engine {
 	if o.Shards <= 0 {
 		o.Shards = 8
 	}
+	if o.Leads == nil {
+		o.Leads = func() bool { return true }
+	}
+	o.Channels.share(o.Store)
 	return &Engine{
 		store: o.Store, clock: o.Clock, signer: o.Signer, oneClick: o.OneClick, channels: o.Channels, log: o.Log,
-		revisions: newRevisions(o.Store, o.Compiler), attribute: o.Attribute, convert: o.Convert, metrics: newCounters(),
+		revisions: newRevisions(o.Store, o.Compiler), units: &units{store: o.Store, full: o.Channels.changed}, attribute: o.Attribute, convert: o.Convert, metrics: newCounters(),
 		holder: fmt.Sprintf("%s/%d/%s", host, os.Getpid(), uuid.NewString()[:8]),
-		shards: o.Shards, wake: make(chan struct{}, 1),
+		leads:  o.Leads, shards: o.Shards, wake: make(chan struct{}, 1),
 		armed: map[Ref]*armed{}, predicted: map[Ref]time.Time{}, working: map[Ref]int{}, notify: func(Ref) {},
 		firstBackoff: firstBackoff, heldBack: heldBack,
 		held: map[string]time.Time{}, enrolled: map[runKey]string{}, guarded: map[runKey]guarded{},
@@ -145,31 +161,58 @@ func (e *Engine) Wake() {
 // tickEvery is how often the engine looks for work that nobody told it of, on machine time.
 const tickEvery = time.Second
 
-// Run plans and sends until ctx ends; then what is under way ends, and the shards are given back.
+// Run plans, where this process leads, and sends until ctx ends; then what is under way ends, and the
+// shards are given back.
 func (e *Engine) Run(ctx context.Context) error {
 	e.ledger = newLedger(e.store, e.clock)
 	defer e.ledger.close()
 	// A worker's last writes go through the ledger, which therefore closes after them.
 	defer e.workers.Wait()
+	e.workers.Go(func() { e.channels.follow(ctx, e.log) })
 	ticker := time.NewTicker(tickEvery)
 	defer ticker.Stop()
 	for {
-		if err := e.tick(ctx); err != nil && ctx.Err() == nil {
+		began, soon := e.clock.Now(), tickEvery
+		if err := e.tick(ctx); err == nil {
+			soon = e.soonest(began)
+		} else if ctx.Err() == nil {
 			e.log.Error(err, "Dispatch will try again")
 		}
+		due := time.NewTimer(soon)
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		case <-due.C:
 		case <-e.wake:
 		}
+		due.Stop()
 	}
+}
+
+// soonestTick bounds how often there is a tick because somebody is due: those who come due one after the other go
+// together.
+const soonestTick = 100 * time.Millisecond
+
+// soonest is when somebody is due before the next tick, after one that began then. Who was due then, and was not let
+// go, has to wait for the next.
+func (e *Engine) soonest(began time.Time) time.Duration {
+	now, wait := e.clock.Now(), tickEvery
+	for _, a := range e.snapshot() {
+		if a.next.After(began) {
+			wait = min(wait, kclock.RealDuration(e.clock, a.next.Sub(now)))
+		}
+	}
+	return max(wait, soonestTick)
 }
 
 // tick does what is due now, and starts workers for the shards that are open. What fails for one
 // scenario does not keep the others waiting, and neither does one that has much to plan: it gets its
 // turn in every tick until it is done.
 func (e *Engine) tick(ctx context.Context) error {
+	if !e.leads() {
+		return errors.Join(e.letGo(ctx), e.startWorkers(ctx))
+	}
 	var failed []error
 	runs, err := e.openRuns(ctx)
 	failed = append(failed, err)
@@ -206,7 +249,7 @@ func (e *Engine) tick(ctx context.Context) error {
 			failed = append(failed, e.stream(ctx, a))
 		}
 	}
-	failed = append(failed, e.watch(ctx), e.letGo(ctx), e.startWorkers(ctx))
+	failed = append(failed, e.watch(ctx), e.sweep(ctx), e.letGo(ctx), e.startWorkers(ctx))
 	refs, err := e.completeRuns(ctx)
 	failed = append(failed, err)
 	for _, ref := range refs {
@@ -326,7 +369,14 @@ func (e *Engine) startWorkers(ctx context.Context) error {
 	if room <= 0 || ctx.Err() != nil {
 		return nil //nolint:nilerr // the engine is stopping: nothing more is begun
 	}
-	roomOf := func(ref Ref) int { return e.parallelism(ref) - working[ref] }
+	if err := e.channels.known(ctx); err != nil {
+		return err
+	}
+	others, err := e.workedElsewhere(ctx)
+	if err != nil {
+		return err
+	}
+	roomOf := func(ref Ref) int { return e.parallelism(ctx, ref) - working[ref] - others[ref] }
 	var full []Ref
 	for ref := range working {
 		if roomOf(ref) <= 0 {
@@ -361,11 +411,40 @@ func (e *Engine) begin(ref Ref, n int) {
 	}
 }
 
-func (e *Engine) parallelism(ref Ref) int {
+// workedElsewhere counts the shards that other managers work on.
+func (e *Engine) workedElsewhere(ctx context.Context) (map[Ref]int, error) {
+	if e.store.Dialect() == store.SQLite {
+		return nil, nil // there is one manager
+	}
+	out := map[Ref]int{}
+	err := store.Each(ctx, e.store, func(rows *sql.Rows) error {
+		var ref Ref
+		var n int
+		err := rows.Scan(&ref.Namespace, &ref.Name, &n)
+		out[ref] = n
+		return err
+	}, `SELECT ns, scenario, COUNT(*) FROM shards WHERE state = 'open' AND runner = '' AND lease_until >= $1 AND holder NOT IN ('', $2) GROUP BY ns, scenario`,
+		time.Now().UnixMilli(), e.holder)
+	if err != nil {
+		return nil, fmt.Errorf("counting the shards that others work on: %w", err)
+	}
+	return out, nil
+}
+
+// parallelism is how many shards of a scenario are worked on at once, by all managers together.
+func (e *Engine) parallelism(ctx context.Context, ref Ref) int {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	if a := e.armed[ref]; a != nil {
+	a := e.armed[ref]
+	e.mu.Unlock()
+	if a != nil {
 		return a.Compiled.Parallelism()
 	}
-	return 4
+	var revision string
+	err := e.store.QueryRow(ctx, `SELECT revision FROM scenarios WHERE ns = $1 AND name = $2`, ref.Namespace, ref.Name).Scan(&revision)
+	if err == nil {
+		if rev, err := e.revisions.get(ctx, ref.Namespace, ref.Name, revision); err == nil {
+			return rev.Parallelism()
+		}
+	}
+	return int((*crm.Dispatch)(nil).ParallelismOrDefault())
 }

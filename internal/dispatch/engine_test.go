@@ -101,7 +101,7 @@ func TestPausedChannel(t *testing.T) {
 		f := newFixture(t, dsn)
 		f.customers(45)
 		f.provider.script = func(m *channel.Message, _ int) step {
-			if m.Line != nil && f.channels.entries[push].channel.Fingerprint == "1" {
+			if m.Line != nil && f.channels.entries[push].Fingerprint == "1" {
 				return step{out: channel.Outcome{End: channel.Retry, Reason: channel.ReasonQuotaExhausted, Pause: &channel.Pause{Reason: channel.ReasonQuotaExhausted}}}
 			}
 			return step{out: channel.Outcome{End: channel.Sent}}
@@ -155,7 +155,7 @@ func TestHeldMessagesExpire(t *testing.T) {
 		f.want("planned:19;sending:1;")
 		f.clock.SetTime(monday.Add(usefulFor + time.Second))
 		f.finish(e)
-		f.want("failed Expired:19;unknown OutcomeLost:1;")
+		f.want("skipped Expired:19;unknown OutcomeLost:1;")
 	})
 }
 

@@ -6,8 +6,8 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/journey"
@@ -124,24 +124,14 @@ ON CONFLICT (ns, scenario, epoch, customer_id, entry) DO NOTHING`, args...)
 }
 
 // heldOut adds the list of those of a page of the audience who are held out to the arguments.
-func (e *Engine) heldOut(ctx context.Context, tx *store.Tx, r openRun, door *journey.Door, last, next string, args []any) (_ []any, err error) {
-	rows, err := tx.Query(ctx, `SELECT customer_id FROM memberships WHERE ns = $1 AND segment = $2 AND customer_id > $3 AND customer_id <= $4`,
+func (e *Engine) heldOut(ctx context.Context, tx *store.Tx, r openRun, door *journey.Door, last, next string, args []any) ([]any, error) {
+	page, err := store.Texts(ctx, tx, `SELECT customer_id FROM memberships WHERE ns = $1 AND segment = $2 AND customer_id > $3 AND customer_id <= $4`,
 		r.ref.Namespace, r.segment, last, next)
 	if err != nil {
 		return nil, fmt.Errorf("reading who may be held out: %w", err)
 	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	var held []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("reading who may be held out: %w", err)
-		}
-		if door.Holds(r.ref.Namespace, r.ref.Name, r.epoch, id) {
-			held = append(held, id)
-		}
-	}
-	return append(args, store.List(tx.Dialect(), held)), rows.Err()
+	held := slices.DeleteFunc(page, func(id string) bool { return !door.Holds(r.ref.Namespace, r.ref.Name, r.epoch, id) })
+	return append(args, store.List(tx.Dialect(), held)), nil
 }
 
 // place is where a scenario and one of its runs are.

@@ -225,9 +225,6 @@ func (e *Engine) enrolArrived(ctx context.Context, tx *store.Tx, a *armed, arriv
 		if err := decode(in.Facts, &entry.Facts); err != nil {
 			return fmt.Errorf("reading what %s %s says: %w", in.Kind, in.Ref, err)
 		}
-		if in.Kind == store.ListenProduct {
-			entry.Facts[journey.EntryNews] = in.Ref
-		}
 		if id, ok := entry.Facts[propertyOrderID].(string); ok && id != "" && trigger.Event != nil && trigger.Event.Name == crm.EventOrderCompleted {
 			entry.Ref = id // tracked and imported, it is one order
 		}

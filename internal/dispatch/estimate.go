@@ -11,6 +11,7 @@ import (
 	"github.com/kaeru-dev/kaeru/internal/content"
 	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/recommend"
+	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 // sampleSize is how many customers' texts are rendered to see how many parts they take.
@@ -25,8 +26,10 @@ func (e *Engine) partsOf(ctx context.Context, r *openRun, rev *Revision, t templ
 	if err := e.fillRecommendations(ctx, letters); err != nil && !errors.Is(err, recommend.ErrNotReady) {
 		return 0, err
 	}
-	// Nobody has a coupon yet. One with a code of common length takes the place of theirs.
-	likely := coupon{code: "XXXX-XXXX-XX", until: e.clock.Now()}
+	likely, err := e.likelyCoupon(ctx, r.ref.Namespace, rev)
+	if err != nil {
+		return 0, err
+	}
 	var parts, n int64
 	for i := range letters {
 		l := &letters[i]
@@ -46,6 +49,20 @@ func (e *Engine) partsOf(ctx context.Context, r *openRun, rev *Revision, t templ
 		return 1, nil
 	}
 	return (parts + n - 1) / n, nil
+}
+
+// likelyCoupon takes the place of the recipients' own, which nobody has yet: some code of the pool.
+func (e *Engine) likelyCoupon(ctx context.Context, ns string, rev *Revision) (coupon, error) {
+	likely := coupon{until: e.clock.Now()}
+	c := rev.Bundle.Spec.Coupon
+	if c == nil {
+		return likely, nil
+	}
+	err := e.store.QueryRow(ctx, `SELECT code FROM coupons WHERE ns = $1 AND pool = $2 LIMIT 1`, ns, c.Pool).Scan(&likely.code)
+	if err != nil && !store.IsNotFound(err) {
+		return likely, fmt.Errorf("reading a code of coupon pool %s: %w", c.Pool, err)
+	}
+	return likely, nil
 }
 
 // sample is letters to some of a run's recipients.

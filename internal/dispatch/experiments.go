@@ -75,6 +75,9 @@ WHERE ns = $1 AND scenario = $2 AND epoch = $3 AND step = $4 AND state = 'sent' 
 
 // Verdicts are the variants that won, by step.
 func (e *Engine) Verdicts(ctx context.Context, a Armed) (map[string]string, error) {
+	if !a.Compiled.Journey.Decides() {
+		return nil, nil
+	}
 	found, err := e.verdictsOf(ctx, e.store, a.Ref, a.Epoch)
 	if err != nil {
 		return nil, err

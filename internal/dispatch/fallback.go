@@ -6,7 +6,7 @@ package dispatch
 import "slices"
 
 // unreachable are the reasons for which the customer cannot be reached on a channel.
-var unreachable = []string{ReasonNoConsent, ReasonNoAddress, ReasonSuppressed}
+var unreachable = []string{ReasonNoConsent, ReasonNoPurpose, ReasonNoAddress, ReasonSuppressed}
 
 // tooLate are the ends of messages that nothing else goes out for: the moment has passed, or nobody knows what
 // was to be said.
@@ -16,7 +16,7 @@ var tooLate = []string{ReasonExpired, ReasonRevisionGone, ReasonStepGone}
 // cannot be reached, or the provider will never take it. It is the same message, which goes out once whichever
 // way. What the provider may have is never sent another way.
 func (l *letter) fallsBack(to *end) bool {
-	if l.planned == nil || l.planned.Fallback == nil || l.fellBack != "" {
+	if l.planned == nil || l.planned.Fallback == nil || l.fellBack != "" || l.lost {
 		return false
 	}
 	switch to.state {

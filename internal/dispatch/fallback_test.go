@@ -42,7 +42,7 @@ func TestFallback(t *testing.T) {
 		"gone":                   {query: `DELETE FROM customers WHERE id = 'c00000'`, want: "sent:1;skipped CustomerGone:1;"},
 		"left":                   {query: `UPDATE enrolments SET state = 'exited', reason = 'Unsubscribed' WHERE customer_id = 'c00000'`, want: "sent:1;skipped Exited:1;"},
 		"has chosen to get none": {query: `UPDATE customers SET attributes = '{"frequency": "none"}' WHERE id = 'c00000'`, want: "sent:1;skipped FrequencyChosen:1;"},
-		"too late":               {later: usefulFor + time.Second, want: "failed Expired:2;"},
+		"too late":               {later: usefulFor + time.Second, want: "skipped Expired:2;"},
 		"may have arrived": {script: func(m *channel.Message, _ int) step {
 			if m.Customer == "c00000" {
 				return step{out: channel.Outcome{End: channel.Unknown, Reason: channel.ReasonOutcomeLost}}

@@ -91,10 +91,10 @@ func deadlineOf(rev *Revision) time.Duration {
 func (e *Engine) judge(ctx context.Context, r *openRun, rev *Revision, g *crm.Guardrails, revision string) (recipients int64, reason string, err error) {
 	err = e.store.QueryRow(ctx, `SELECT COUNT(*) FROM enrolments WHERE ns = $1 AND scenario = $2 AND epoch = $3 AND run = $4 AND state IN ('active', 'held')`,
 		r.ref.Namespace, r.ref.Name, r.epoch, r.run).Scan(&recipients)
-	if err != nil || g == nil {
+	if err != nil {
 		return recipients, "", err
 	}
-	if reason, err = e.abortedBefore(ctx, r, revision); err != nil || reason != "" {
+	if reason, err = e.abortedBefore(ctx, r, revision); err != nil || reason != "" || g == nil {
 		return recipients, reason, err
 	}
 	if most := g.MaxRecipientsPerRun; most > 0 && recipients > most {

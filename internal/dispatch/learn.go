@@ -14,6 +14,7 @@ import (
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/audience"
 	"github.com/kaeru-dev/kaeru/internal/journey"
+	"github.com/kaeru-dev/kaeru/internal/recommend"
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
@@ -116,19 +117,31 @@ func learnCoupons(ctx context.Context, tx *store.Tx, p planning, travellers []tr
 
 // learnProducts fills in the products that let these customers in, as they are now.
 func learnProducts(ctx context.Context, tx *store.Tx, ns string, travellers []traveller) error {
-	of := map[string][]*traveller{}
+	entries := make([]map[string]any, len(travellers))
 	for i := range travellers {
-		if id := journey.ProductOf(travellers[i].facts.Entry); id != "" {
-			of[id] = append(of[id], &travellers[i])
+		entries[i] = travellers[i].facts.Entry
+	}
+	return addProducts(ctx, tx, ns, entries)
+}
+
+// addProducts adds to entries that name a product what it is now.
+func addProducts(ctx context.Context, q store.Querier, ns string, entries []map[string]any) error {
+	naming := map[string][]map[string]any{}
+	for _, entry := range entries {
+		if id := journey.ProductOf(entry); id != "" {
+			naming[id] = append(naming[id], entry)
 		}
 	}
-	products, err := productsOf(ctx, tx, ns, slices.Sorted(maps.Keys(of)))
+	if len(naming) == 0 {
+		return nil
+	}
+	products, err := recommend.Products(ctx, q, ns, slices.Sorted(maps.Keys(naming)))
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the products that let in: %w", err)
 	}
 	for id, p := range products {
-		for _, t := range of[id] {
-			t.facts.Entry[journey.EntryProductNow] = p.Data()
+		for _, entry := range naming[id] {
+			entry[journey.EntryProductNow] = p.Data()
 		}
 	}
 	return nil

@@ -78,9 +78,11 @@ type ledgerEntry struct {
 // end is how a message goes on: one of the five ends, or planned again.
 type end struct {
 	state, reason, providerID string
-	parts                     int
-	cost                      money.Amount
-	at                        time.Time
+	// detail says more than reason, such as the value that was missing. It is stored with it.
+	detail string
+	parts  int
+	cost   money.Amount
+	at     time.Time
 	// notBefore is when a message that is planned again may be looked at again.
 	notBefore time.Time
 	// instead is how a message goes out that is planned again as its step's fallback, and fellBack why.
@@ -88,6 +90,8 @@ type end struct {
 	fellBack string
 	// suppress, where set, is an address that must not be used again.
 	suppress *suppression
+	// forgetReply deletes the reply token that the message went out with.
+	forgetReply bool
 }
 
 type suppression struct{ ns, channel, address, reason string }

@@ -26,6 +26,9 @@ func (l *ledger) commit(ctx context.Context, batch []*ledgerEntry) (begun map[be
 		if err := l.restrict(ctx, tx, batch); err != nil {
 			return err
 		}
+		if err := l.claimReplies(ctx, tx, batch); err != nil {
+			return err
+		}
 		byLease := map[lease][2][]string{}
 		for _, e := range batch {
 			if e.begin && e.refusal == nil {
@@ -72,14 +75,20 @@ func keepLinks(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
 	return nil
 }
 
-// The lease must still be this worker's, consent must still be given, and the address must not have
-// been suppressed since the page was read: all are decided here, in the transaction that lets the message go.
+// The lease must still be this worker's, consent must still be given (or, for an answer to what the customer asked
+// in LINE, not be withdrawn), and the address must not have been suppressed since the page was read: all are decided
+// here, in the transaction that lets the message go.
 const (
 	beginSQL = `UPDATE messages SET state = 'sending', fence = $2, attempts = attempts + 1, begun_at = $3
 WHERE state = 'planned'
   AND EXISTS (SELECT 1 FROM shards h WHERE h.id = $1 AND h.fence = $2 AND h.state = 'open')
-  AND (messages.kind = 'webhook' OR EXISTS (SELECT 1 FROM consents c WHERE c.ns = messages.ns AND c.customer_id = messages.customer_id
-              AND c.channel = messages.kind AND c.state = 'granted'))
+  AND (messages.kind = 'webhook'
+    OR EXISTS (SELECT 1 FROM consents c WHERE c.ns = messages.ns AND c.customer_id = messages.customer_id
+              AND c.channel = messages.kind AND c.state = 'granted')
+      AND NOT EXISTS (SELECT 1 FROM purpose_consents w WHERE w.ns = messages.ns AND w.customer_id = messages.customer_id
+              AND w.channel = messages.kind AND w.purpose = messages.purpose AND w.state = 'withdrawn')
+    OR messages.kind = 'line' AND EXISTS (SELECT 1 FROM line_replies y WHERE y.message_id = messages.id)
+      AND NOT EXISTS (SELECT 1 FROM consents c WHERE c.ns = messages.ns AND c.customer_id = messages.customer_id AND c.channel = messages.kind))
   AND NOT EXISTS (SELECT 1 FROM customers r JOIN suppressions s ON s.ns = r.ns AND s.channel = messages.kind
                   AND s.address = CASE messages.kind WHEN 'email' THEN r.email WHEN 'line' THEN r.line_user_id ELSE r.phone END
                   WHERE r.ns = messages.ns AND r.id = messages.customer_id)
@@ -122,7 +131,7 @@ UPDATE messages SET
   begun_at = CASE WHEN v.state = 'planned' THEN NULL ELSE messages.begun_at END,
   not_before = v.not_before,
   expires_at = CASE WHEN v.not_before + 3600000 > messages.expires_at THEN v.not_before + 3600000 ELSE messages.expires_at END,
-  provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = v.cost,
+  provider_id = COALESCE(v.provider_id, messages.provider_id), parts = v.parts, cost = messages.cost + v.cost,
   channel = COALESCE(v.channel, messages.channel), kind = COALESCE(v.kind, messages.kind), fell_back = COALESCE(v.fell_back, messages.fell_back)
 FROM v
 WHERE messages.id = v.id AND (
@@ -135,16 +144,20 @@ var endTypes = []string{"UUID", "BIGINT", "TEXT", "TEXT", "TEXT", "BIGINT", "BIG
 
 func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) error {
 	var rows [][]any
+	var answered []string
 	for _, e := range batch {
 		if e.begin {
 			continue
+		}
+		if e.end.forgetReply {
+			answered = append(answered, e.id)
 		}
 		var instead journey.Way
 		if e.end.instead != nil {
 			instead = *e.end.instead
 		}
 		rows = append(rows, []any{
-			e.id, e.lease.fence, e.end.state, storable(e.end.reason), nullable(storable(e.end.providerID)),
+			e.id, e.lease.fence, e.end.state, storable(e.end.why()), nullable(storable(e.end.providerID)),
 			e.end.parts, int64(e.end.cost), store.NullMillis(e.end.at), store.NullMillis(e.end.notBefore),
 			nullable(instead.Channel), nullable(string(instead.Kind)), nullable(e.end.fellBack),
 		})
@@ -162,7 +175,7 @@ func (l *ledger) ends(ctx context.Context, tx *store.Tx, batch []*ledgerEntry) e
 			return fmt.Errorf("recording what became of messages: %w", err)
 		}
 	}
-	return nil
+	return forgetReplies(ctx, tx, answered)
 }
 
 // storable leaves out what no text in PostgreSQL may hold. A provider's words can be anything.

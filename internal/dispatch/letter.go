@@ -35,6 +35,8 @@ type letter struct {
 	expires, due             time.Time
 	priority                 int
 	begun                    time.Time // when the try began that is being found out about; zero for none
+	lost                     bool      // what became of that try is not known, and it was planned again all the same
+	priced                   bool      // what it costs is counted: as that of a try whose outcome was lost
 	known                    bool      // the customer is still in the store
 	address                  string
 	who                      customer
@@ -42,6 +44,7 @@ type letter struct {
 	fellBack                 string // why it goes out as its step's fallback, if so
 	coupon                   coupon
 	consent, suppressed      string
+	refused                  bool   // the customer has withdrawn what the message is for
 	exitedFor                string // why the customer left the scenario, if so
 	converted                bool
 	// caps, and chosenCap where the customer chose one, limit how many the customer gets.
@@ -56,21 +59,27 @@ type letter struct {
 	recommended []map[string]any
 	unmade      string
 	notReady    bool
+	// reply is what it answers with, if it can; outlived says that it has a token that is too old.
+	reply    *reply
+	outlived bool
 	// parts is how many parts of an SMS the rendered text takes.
 	parts int
 	// short are the links of the rendered message, which are stored when its sending begins.
 	short []content.ShortLink
 }
 
-var pageSQL = `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at,
+// An index that begins with the scenario would do as well for a planner that has not heard of those whom a run has just
+// let in, and then all of them are read for each message. So the scenario is not compared as indexes have it.
+var pageSQL = `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at, m.lost_at, m.cost,
   c.id IS NOT NULL,
-  COALESCE(k.state, ''), COALESCE(s.reason, ''),
+  COALESCE(k.state, ''), COALESCE(w.state, '') = 'withdrawn', COALESCE(s.reason, ''),
   CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL, e.facts, COALESCE(m.fell_back, ''), p.code, p.pool, p.valid_until, ` + customerColumns + `
 FROM messages m` + customerJoins(`m`) + `
 LEFT JOIN consents k ON k.ns = m.ns AND k.customer_id = m.customer_id AND k.channel = m.kind
+LEFT JOIN purpose_consents w ON w.ns = m.ns AND w.customer_id = m.customer_id AND w.channel = m.kind AND w.purpose = m.purpose
 LEFT JOIN suppressions s ON s.ns = m.ns AND s.channel = m.kind
   AND s.address = CASE m.kind WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END
-LEFT JOIN enrolments e ON e.ns = m.ns AND e.scenario = m.scenario AND e.epoch = m.epoch
+LEFT JOIN enrolments e ON e.ns = m.ns AND e.scenario || '' = m.scenario AND e.epoch || '' = m.epoch -- by their customer's index
   AND e.customer_id = m.customer_id AND e.entry = m.entry
 LEFT JOIN coupons p ON p.ns = m.ns AND p.customer_id = m.customer_id AND p.scenario = m.scenario AND p.epoch = m.epoch AND p.entry = m.entry
 WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2
@@ -94,10 +103,11 @@ func (e *Engine) page(ctx context.Context, s shard, after string, held map[strin
 	for rows.Next() {
 		l := letter{ref: s.ref}
 		var expires, due int64
-		var begun, until sql.NullInt64
+		var begun, lost, until sql.NullInt64
+		var cost int64
 		var code, pool sql.NullString
-		into := append([]any{&l.id, &l.customer, &l.epoch, &l.step, &l.variant, &l.revision, &l.channel, &l.kind, &l.state, &l.attempts, &expires, &due, &l.priority, &begun,
-			&l.known, &l.consent, &l.suppressed, &l.exitedFor, &l.converted, &l.entry, &l.fellBack, &code, &pool, &until}, l.who.scans()...)
+		into := append([]any{&l.id, &l.customer, &l.epoch, &l.step, &l.variant, &l.revision, &l.channel, &l.kind, &l.state, &l.attempts, &expires, &due, &l.priority, &begun, &lost, &cost,
+			&l.known, &l.consent, &l.refused, &l.suppressed, &l.exitedFor, &l.converted, &l.entry, &l.fellBack, &code, &pool, &until}, l.who.scans()...)
 		err := rows.Scan(into...)
 		if err != nil {
 			return nil, fmt.Errorf("reading a shard's messages: %w", err)
@@ -109,6 +119,9 @@ func (e *Engine) page(ctx context.Context, s shard, after string, held map[strin
 		l.expires, l.due = store.Time(expires), store.Time(due)
 		if l.state == StateSending {
 			l.begun = store.NullTime(begun)
+		}
+		if lost.Valid {
+			l.begun, l.lost, l.priced = store.Time(lost.Int64), true, cost > 0
 		}
 		l.address = l.who.addressOf(l.kind)
 		out = append(out, l)

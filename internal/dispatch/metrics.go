@@ -16,6 +16,9 @@ type counters struct {
 	messages *prometheus.CounterVec
 	outcomes *prometheus.CounterVec
 	refusals *prometheus.CounterVec
+	// rate and share are of a channel, slowdowns of what its provider made of it.
+	rate, share *prometheus.GaugeVec
+	slowdowns   *prometheus.CounterVec
 }
 
 var shared = func() *counters {
@@ -33,7 +36,20 @@ var shared = func() *counters {
 			Help: "Facts that a scenario listens to and that let nobody in, by why: Late, WhereFalse, NoKey.",
 		}, []string{"namespace", "scenario", "reason"}),
 	}
-	metrics.Registry.MustRegister(c.messages, c.outcomes, c.refusals)
+	of := []string{"namespace", "channel"}
+	c.rate = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "kaeru_channel_rate",
+		Help: "Messages a second that all processes together may send through a channel: its rateLimit, or less where the provider refused what came too fast.",
+	}, of)
+	c.share = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "kaeru_channel_rate_share",
+		Help: "This process's share of a channel's rate when it asked for one last; 0 while the channel is held back.",
+	}, of)
+	c.slowdowns = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "kaeru_channel_slowdowns_total",
+		Help: "How often this process heard that a channel's provider is sent too much, and told the others.",
+	}, of)
+	metrics.Registry.MustRegister(c.messages, c.outcomes, c.refusals, c.rate, c.share, c.slowdowns)
 	return c
 }()
 

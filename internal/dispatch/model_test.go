@@ -449,7 +449,7 @@ func (m *model) checkTimes() {
 		if hour := t.at.In(loc).Hour(); !t.resolved && (hour >= quietFrom || hour < quietTo) {
 			m.Errorf("%s was sent something at %s", t.customer, t.at.In(loc))
 		}
-		if frequency == frequencyNone {
+		if frequency == FrequencyNone {
 			m.Errorf("%s wants to hear nothing", t.customer)
 		}
 		of[t.customer] = append(of[t.customer], t.at)

@@ -160,25 +160,31 @@ func (e *Engine) due(ctx context.Context, tx *store.Tx, p planning) ([]traveller
 	if p.rev.Journey.ExitsWithSegment() {
 		inside = `EXISTS (SELECT 1 FROM memberships h WHERE h.ns = e.ns AND h.segment = $7 AND h.customer_id = e.customer_id)`
 	}
-	mine := ` AND e.due_at <= $4`
+	left := ``
+	if p.rev.Bundle.Spec.Purpose != "" {
+		left = `
+    OR EXISTS (SELECT 1 FROM purpose_consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.purpose = $%d AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at)`
+	}
+	mine := ` AND e.due_at <= $4 AND $6 = ''`
 	args := []any{p.ref.Namespace, p.ref.Name, p.epoch, store.Millis(p.until), planBatch}
 	if p.run != "" {
 		// Whoever is in a run is due at its slot until they are planned.
 		mine = ` AND e.due_at = $4 AND e.run = $6`
 	}
-	if p.run == "" {
-		mine += ` AND $6 = ''`
-	}
 	args = append(args, p.run)
 	if p.rev.Journey.ExitsWithSegment() {
 		args = append(args, p.rev.Segment())
+	}
+	if p.rev.Bundle.Spec.Purpose != "" {
+		args = append(args, p.rev.Bundle.Spec.Purpose)
+		left = fmt.Sprintf(left, len(args))
 	}
 	lock, place := ``, `''`
 	if tx.Dialect() == store.Postgres {
 		lock, place = ` FOR UPDATE OF e SKIP LOCKED`, `CAST(e.ctid AS TEXT)`
 	}
 	rows, err := tx.Query(ctx, `SELECT `+place+`, e.customer_id, e.entry, e.step, COALESCE(e.until_at, e.due_at), e.since_at, e.converted_at IS NOT NULL,
-  EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at),
+  EXISTS (SELECT 1 FROM consents w WHERE w.ns = e.ns AND w.customer_id = e.customer_id AND w.state = 'withdrawn' AND w.changed_at > e.enrolled_at)`+left+`,
   `+inside+`, `+who+`, `+entry+`
 FROM enrolments e`+join+`
 WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND e.state = 'active'`+mine+`

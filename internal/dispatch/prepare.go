@@ -14,7 +14,6 @@ import (
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/recommend"
-	"github.com/kaeru-dev/kaeru/internal/store"
 )
 
 // notReadyWait is how long a message waits for recommendations that are being worked out for the first time.
@@ -27,6 +26,9 @@ func (e *Engine) prepare(ctx context.Context, letters []letter) error {
 		if err := e.find(ctx, &letters[i]); err != nil {
 			return err
 		}
+	}
+	if err := e.fillReplies(ctx, letters); err != nil {
+		return err
 	}
 	if err := e.prefer(ctx, letters); err != nil {
 		return err
@@ -79,40 +81,26 @@ func (l *letter) chooseTemplate() {
 		t = *t.fallback
 	}
 	l.template = t
+	if until := l.coupon.until; !until.IsZero() && until.Before(l.expires) && t.uses("coupon") {
+		l.expires = until // what it offers is over then
+	}
 }
 
 // fillProducts adds, for templates that read it, the product that an entry names.
 func (e *Engine) fillProducts(ctx context.Context, letters []letter) error {
-	of := map[string][]*letter{}
+	var entries []map[string]any
 	var ns string
 	for i := range letters {
 		l := &letters[i]
-		if id := journey.ProductOf(l.let); id != "" && l.unmade == "" && !l.resting && l.template.uses("entry."+journey.EntryProductNow) {
-			of[id] = append(of[id], l)
-			ns = l.ref.Namespace
+		// A product that the event itself brought is not the shop's word, and its address not the shop's.
+		if _, ok := l.let[journey.EntryProductNow].(map[string]any); ok {
+			delete(l.let, journey.EntryProductNow)
+		}
+		if l.unmade == "" && !l.resting && l.template.uses("entry."+journey.EntryProductNow) {
+			entries, ns = append(entries, l.let), l.ref.Namespace
 		}
 	}
-	products, err := productsOf(ctx, e.store, ns, slices.Sorted(maps.Keys(of)))
-	if err != nil {
-		return err
-	}
-	for id, p := range products {
-		for _, l := range of[id] {
-			l.let[journey.EntryProductNow] = p.Data()
-		}
-	}
-	return nil
-}
-
-func productsOf(ctx context.Context, q store.Querier, ns string, ids []string) (map[string]recommend.Product, error) {
-	if len(ids) == 0 {
-		return nil, nil
-	}
-	products, err := recommend.Products(ctx, q, ns, ids)
-	if err != nil {
-		return nil, fmt.Errorf("reading the products that let in: %w", err)
-	}
-	return products, nil
+	return addProducts(ctx, e.store, ns, entries)
 }
 
 // fillRecommendations works out what the messages recommend, those of one step together.

@@ -5,7 +5,6 @@ package dispatch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
@@ -16,6 +15,7 @@ import (
 // Reasons of messages that end here, before any provider sees them. The rest come from channel.
 const (
 	ReasonNoConsent      = "NoConsent"
+	ReasonNoPurpose      = "PurposeWithdrawn"
 	ReasonNoAddress      = "NoAddress"
 	ReasonSuppressed     = "Suppressed"
 	ReasonCustomerGone   = "CustomerGone"
@@ -33,14 +33,20 @@ const (
 // ReasonEpochChanged ends the ways of a Scenario's epoch when another one begins.
 const ReasonEpochChanged = "EpochChanged"
 
+// calls says that the letter is a call of the shop's systems, of which the customer hears nothing.
+func (l *letter) calls() bool { return l.kind == string(journey.KindWebhook) }
+
 // skip says why the message must not go out, empty if it may.
 func (l *letter) skip() string {
-	calls := l.kind == string(journey.KindWebhook) // the shop, and not the customer
+	calls := l.calls()
 	switch {
 	case !l.known:
 		return ReasonCustomerGone
-	case !calls && l.consent != "granted":
+	case !calls && l.consent != "granted" && (l.reply == nil || l.consent != ""):
+		// An answer to what the customer asked needs none, as long as none was withdrawn.
 		return ReasonNoConsent
+	case !calls && l.refused:
+		return ReasonNoPurpose
 	case !calls && l.address == "":
 		return ReasonNoAddress
 	case !calls && l.suppressed != "":
@@ -53,33 +59,30 @@ func (l *letter) skip() string {
 	return ""
 }
 
-// render makes the message for its customer. reason says why it cannot be made, and is for good.
-func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel.Message, reason string, err error) {
+// render makes the message for its customer. unmade has a reason where it cannot be made, which is for good.
+func (e *Engine) render(ctx context.Context, ch *Channel, l *letter) (m *channel.Message, unmade end, err error) {
 	if l.unmade != "" {
-		return nil, l.unmade, nil
+		return nil, end{reason: l.unmade}, nil
 	}
 	if l.converted && l.rev.Journey.ExitsOnGoal() && l.state == StatePlanned {
-		return nil, ReasonConverted, nil
+		return nil, end{reason: ReasonConverted}, nil
 	}
 	facts, err := l.who.facts(l.customer)
 	if err != nil {
-		return nil, ReasonRenderFailed, nil //nolint:nilerr // one customer's attributes must not stop the others
+		// One customer's attributes must not stop the others.
+		return nil, end{reason: ReasonRenderFailed, detail: "the customer's attributes cannot be read"}, nil //nolint:nilerr // said
 	}
 	data := l.rev.data(facts, l.let, l.coupon.data())
 	data.Recommendations = l.recommended
 	m, short, err := e.compose(ctx, data, ch, l)
 	if err != nil {
-		var missing *content.MissingValueError
-		if errors.As(err, &missing) {
-			return nil, ReasonMissingValue, nil
-		}
 		if ctx.Err() != nil {
-			return nil, "", ctx.Err()
+			return nil, end{}, ctx.Err()
 		}
-		return nil, ReasonRenderFailed, nil
+		return nil, whyUnmade(err), nil
 	}
 	l.short = short
-	return m, "", nil
+	return m, end{}, nil
 }
 
 func (e *Engine) compose(ctx context.Context, data *content.Data, ch *Channel, l *letter) (*channel.Message, []content.ShortLink, error) {
@@ -103,6 +106,9 @@ func (e *Engine) compose(ctx context.Context, data *content.Data, ch *Channel, l
 			return nil, nil, err
 		}
 		m.Line = &channel.Line{Messages: push.Messages, Since: l.begun}
+		if l.reply != nil {
+			m.Line.ReplyToken = l.reply.token
+		}
 		return m, push.Short, nil
 	case t.sms != nil:
 		text, err := t.sms.Render(ctx, data, links)
@@ -110,7 +116,7 @@ func (e *Engine) compose(ctx context.Context, data *content.Data, ch *Channel, l
 			return nil, nil, err
 		}
 		l.parts = text.Count.Parts
-		m.SMS = &channel.SMS{Text: text.Body, Since: l.begun}
+		m.SMS = &channel.SMS{Text: text.Body, Since: l.begun, ValidFor: e.validFor(l, ch)}
 		if ch.StatusCallback != "" {
 			// Twilio repeats a callback only where the connection failed, unless the address asks for
 			// more: with this it repeats what a busy gateway answered with 503, five times.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/clock"
-	"github.com/kaeru-dev/kaeru/internal/journey"
 	"github.com/kaeru-dev/kaeru/internal/schedule"
 )
 
@@ -41,25 +40,25 @@ type Cap struct {
 // The attributes by which customers say when and how often they want to hear.
 const (
 	attributeZone      = "time_zone"
-	attributeFrequency = "frequency"
+	AttributeFrequency = "frequency"
 )
 
 // What a customer may choose, beside all there is.
 const (
-	frequencyNone    = "none"
-	frequencyWeekly  = "weekly"
-	frequencyMonthly = "monthly"
+	FrequencyNone    = "none"
+	FrequencyWeekly  = "weekly"
+	FrequencyMonthly = "monthly"
 )
 
 var chosenCaps = map[string]Cap{
-	frequencyWeekly:  {Messages: 1, Per: 7 * 24 * time.Hour, Namespace: true},
-	frequencyMonthly: {Messages: 1, Per: 30 * 24 * time.Hour, Namespace: true},
+	FrequencyWeekly:  {Messages: 1, Per: 7 * 24 * time.Hour, Namespace: true},
+	FrequencyMonthly: {Messages: 1, Per: 30 * 24 * time.Hour, Namespace: true},
 }
 
 // chosen is what a customer's attributes say of that.
 func (l *letter) chosen() (zone, frequency string) {
 	// Few say anything, and what attributes say is looked at again to render the message.
-	if text := l.who.attributes; !bytes.Contains(text, []byte(`"`+attributeZone+`"`)) && !bytes.Contains(text, []byte(`"`+attributeFrequency+`"`)) {
+	if text := l.who.attributes; !bytes.Contains(text, []byte(`"`+attributeZone+`"`)) && !bytes.Contains(text, []byte(`"`+AttributeFrequency+`"`)) {
 		return "", ""
 	}
 	var said map[string]any
@@ -67,7 +66,7 @@ func (l *letter) chosen() (zone, frequency string) {
 		return "", ""
 	}
 	zone, _ = said[attributeZone].(string)
-	frequency, _ = said[attributeFrequency].(string)
+	frequency, _ = said[AttributeFrequency].(string)
 	return zone, frequency
 }
 
@@ -90,12 +89,15 @@ const grace = 2 * time.Second
 // sent at this moment: for that it gives the letter its caps. done says that it may not, and next what
 // it waits for.
 func (e *Engine) restrain(ctx context.Context, s shard, l *letter, ch *Channel) (next later, done bool, err error) {
-	if l.kind == string(journey.KindWebhook) {
-		return later{}, false, nil // the customer hears nothing of it
+	if l.calls() {
+		return later{}, false, nil
 	}
 	zone, frequency := l.chosen()
-	if frequency == frequencyNone {
+	if frequency == FrequencyNone {
 		return later{}, true, e.end(ctx, s, l, end{state: StateSkipped, reason: ReasonFrequencyChosen})
+	}
+	if l.reply != nil {
+		return later{}, false, nil // the customer waits for it
 	}
 	now := e.clock.Now()
 	if ch.Quiet != nil {
@@ -118,8 +120,11 @@ func (e *Engine) restrain(ctx context.Context, s shard, l *letter, ch *Channel) 
 
 func (l *letter) capped() bool { return len(l.caps) > 0 || l.chosenCap != nil }
 
-// othersFirst tells whether there is a scenario in the namespace that goes before the message's.
+// othersFirst tells whether there is a scenario in the namespace that goes before the message's, or may be.
 func (e *Engine) othersFirst(l *letter) bool {
+	if !e.leads() {
+		return true // only who plans knows all scenarios
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for ref, a := range e.armed {
@@ -149,6 +154,8 @@ func (e *Engine) refused(ctx context.Context, s shard, l *letter, refusal error)
 		return later{}, true, e.end(ctx, s, l, end{state: StateSkipped, reason: ReasonFrequencyCap})
 	case errors.Is(refusal, errChosen):
 		return later{}, true, e.end(ctx, s, l, end{state: StateSkipped, reason: ReasonFrequencyChosen})
+	case errors.Is(refusal, errReplyGone):
+		return later{at: time.Now(), tries: l.tries}, true, nil // the next pass pushes it
 	case errors.Is(refusal, errOthersFirst):
 		return later{at: time.Now().Add(min(othersFirstWait, max(e.firstBackoff, time.Millisecond))), behind: true}, true, nil
 	}

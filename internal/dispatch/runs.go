@@ -28,14 +28,17 @@ type Run struct {
 	Slot  time.Time
 	State string
 	// Reason is why it is held, or was stopped.
-	Reason    string
-	Shards    int
+	Reason string
+	Shards int
+	// Runner is who works it off, RunnerManager or RunnerJob.
+	Runner    string
 	Completed time.Time
 }
 
 // Runs gives the runs of a Scenario that are under way, and the latest one, by slot.
 func (e *Engine) Runs(ctx context.Context, ref Ref) ([]Run, error) {
-	rows, err := e.store.Query(ctx, `SELECT run, slot_at, state, reason, shards, completed_at FROM runs
+	rows, err := e.store.Query(ctx, `SELECT run, slot_at, state, reason, shards, completed_at,
+  COALESCE((SELECT h.runner FROM shards h WHERE h.ns = runs.ns AND h.scenario = runs.scenario AND h.run = runs.run AND h.idx = 0), '') FROM runs
 WHERE ns = $1 AND scenario = $2 AND (state IN ('enrolling', 'held', 'planning', 'planned', 'running')
   OR slot_at = (SELECT MAX(slot_at) FROM runs WHERE ns = $1 AND scenario = $2))
 ORDER BY slot_at`, ref.Namespace, ref.Name)
@@ -48,7 +51,7 @@ ORDER BY slot_at`, ref.Namespace, ref.Name)
 		var r Run
 		var slot int64
 		var completed sql.NullInt64
-		if err := rows.Scan(&r.Name, &slot, &r.State, &r.Reason, &r.Shards, &completed); err != nil {
+		if err := rows.Scan(&r.Name, &slot, &r.State, &r.Reason, &r.Shards, &completed, &r.Runner); err != nil {
 			return nil, fmt.Errorf("reading the runs of scenario %s/%s: %w", ref.Namespace, ref.Name, err)
 		}
 		r.Slot, r.Completed = store.Time(slot), store.NullTime(completed)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/money"
 )
 
 // firstBackoff and lastBackoff bound the wait between tries of one message.
@@ -34,7 +35,7 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 			return later{}, e.end(ctx, s, l, end{state: StateSkipped, reason: skip})
 		}
 		if late {
-			return later{}, e.end(ctx, s, l, end{state: StateFailed, reason: ReasonExpired})
+			return later{}, e.end(ctx, s, l, end{state: StateSkipped, reason: ReasonExpired})
 		}
 	}
 	ref := Ref{l.ref.Namespace, l.channel}
@@ -58,21 +59,31 @@ func (e *Engine) send(ctx context.Context, s shard, l *letter) (later, error) {
 	if l.notReady {
 		return later{at: time.Now().Add(notReadyWait), tries: l.tries, behind: true}, nil // the keeper goes first
 	}
-	m, reason, err := e.render(ctx, ch, l)
+	m, unmade, err := e.render(ctx, ch, l)
 	if err != nil {
 		return later{}, err
 	}
 	switch {
-	case reason == "":
+	case unmade.reason == "":
 	case l.state == StateSending:
-		return e.giveUp(ctx, s, l, reason)
-	case reason == ReasonMissingValue || reason == ReasonConverted:
-		return later{}, e.end(ctx, s, l, end{state: StateSkipped, reason: reason})
+		return e.giveUp(ctx, s, l, unmade.reason)
+	case unmade.reason == ReasonMissingValue || unmade.reason == ReasonConverted:
+		unmade.state = StateSkipped
+		return later{}, e.end(ctx, s, l, unmade)
 	default:
-		return later{}, e.end(ctx, s, l, end{state: StateFailed, reason: reason})
+		unmade.state = StateFailed
+		if err := e.end(ctx, s, l, unmade); err != nil {
+			return later{}, err
+		}
+		return later{}, e.refuse(ctx, s, l, unmade.reason, "")
 	}
 	if ch.Mode == ModeSandbox {
 		return e.record(ctx, s, l)
+	}
+	if m.Line != nil && m.Line.ReplyToken == "" {
+		if m.Line.Unit, err = e.units.of(ctx, l); err != nil {
+			return later{}, err
+		}
 	}
 	if err := ch.Limiter.Wait(ctx); err != nil {
 		return later{}, nil //nolint:nilerr // the shard is being left: nothing was begun
@@ -117,11 +128,15 @@ func (e *Engine) deliver(ctx context.Context, s shard, l *letter, ch *Channel, m
 	begun := l.state == StateSending
 	var refused error
 	var out channel.Outcome
-	if begun {
+	switch {
+	case begun:
 		if refused = e.ledger.Begin(ctx, s.lease, l, true); refused == nil {
 			out = ch.Sender.Resolve(ctx, m)
 		}
-	} else {
+	case l.lost:
+		out, refused = e.again(ctx, s, l, ch, m)
+		begun = refused == nil
+	default:
 		out = ch.Sender.Send(ctx, m, func(ctx context.Context) error {
 			refused = e.ledger.Begin(ctx, s.lease, l, false)
 			begun = refused == nil
@@ -145,8 +160,11 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 		ch.Limiter.Slow(max(out.RetryAfter, time.Second))
 	}
 	if out.Pause != nil {
-		e.channels.Pause(Ref{l.ref.Namespace, l.channel}, *out.Pause)
+		pause := *out.Pause
+		pause.Detail = out.Detail
+		e.channels.Pause(Ref{l.ref.Namespace, l.channel}, pause)
 	}
+	e.channels.Alert(Ref{l.ref.Namespace, l.channel}, out.Reason)
 	e.metrics.outcome(l, out)
 	to := end{reason: out.Reason, providerID: out.ProviderID, parts: max(out.Parts, l.parts, 1)}
 	if out.Suppress {
@@ -155,7 +173,7 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 	switch out.End {
 	case channel.Sent:
 		to.state = StateSent
-		to.cost, err = ch.Price.Mul(int64(to.parts))
+		to.cost, err = l.price(ch, to.parts)
 	case channel.Failed:
 		to.state = StateFailed
 	case channel.Unknown:
@@ -164,7 +182,7 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 			return later{at: wait, tries: l.tries + 1}, nil
 		}
 		to.state = StateUnknown // and its cost counts: the provider may charge it
-		to.cost, err = ch.Price.Mul(int64(to.parts))
+		to.cost, err = l.price(ch, to.parts)
 	default: // Retry
 		switch {
 		case late && out.Ambiguous:
@@ -176,6 +194,9 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 			return later{at: wait, tries: l.tries + 1}, nil
 		default:
 			to.state = StatePlanned
+			if out.Reason == channel.ReasonReplyExpired {
+				to.forgetReply, wait = true, time.Now() // it is pushed
+			}
 			return later{at: wait}, e.end(ctx, s, l, to)
 		}
 	}
@@ -183,22 +204,42 @@ func (e *Engine) settle(ctx context.Context, s shard, l *letter, ch *Channel, ou
 		// A price that no amount can hold is no reason to forget what the provider said.
 		e.log.Error(err, "Message has no cost", "namespace", l.ref.Namespace, "channel", l.channel)
 	}
-	return later{}, e.end(ctx, s, l, to)
+	if out.End == channel.Sent {
+		e.refusals.taken(l)
+	}
+	if err := e.end(ctx, s, l, to); err != nil || out.End != channel.Failed || l.fallsBack(&to) {
+		return later{}, err
+	}
+	return later{}, e.refuse(ctx, s, l, out.Reason, out.Detail)
+}
+
+// price is what a message costs. LINE does not count answers, and what is counted is not counted again.
+func (l *letter) price(ch *Channel, parts int) (money.Amount, error) {
+	if l.reply != nil || l.priced {
+		return 0, nil
+	}
+	return ch.Price.Mul(int64(parts))
 }
 
 // end records how a message goes on. It is not cut short by ctx: what a provider said must not be
 // lost to a shutdown.
 func (e *Engine) end(ctx context.Context, s shard, l *letter, to end) error {
+	l.stillLost(&to)
 	if l.fallsBack(&to) {
 		to.instead, to.fellBack = l.planned.Fallback, to.reason
-		to.state, to.reason = StatePlanned, ""
+		to.state, to.reason, to.detail = StatePlanned, "", ""
 	}
 	if to.state != StatePlanned {
 		to.at = e.clock.Now()
+		to.forgetReply = l.reply != nil
 	}
 	if to.parts == 0 {
 		to.parts = 1
 	}
 	e.metrics.ended(l, to)
-	return e.ledger.End(context.WithoutCancel(ctx), s.lease, l.id, to)
+	if err := e.ledger.End(context.WithoutCancel(ctx), s.lease, l.id, to); err != nil {
+		return err
+	}
+	e.tally.add(to.state)
+	return nil
 }

@@ -20,6 +20,13 @@ const (
 	renewEvery = 10 * time.Second
 )
 
+// Who works a shard off.
+const (
+	// RunnerManager is any manager, RunnerJob the pod of the shard's index.
+	RunnerManager = ""
+	RunnerJob     = "job"
+)
+
 // shard is a shard that this process holds.
 type shard struct {
 	lease
@@ -79,7 +86,7 @@ func (e *Engine) take(ctx context.Context, tx *store.Tx, s *shard) error {
 
 func claimSQL(d store.Dialect) string {
 	return `SELECT id, ns, scenario, run, idx, fence FROM shards
-WHERE state = 'open' AND lease_until < $1 AND NOT ns || '/' || scenario ` + d.AnyText(3) + `
+WHERE state = 'open' AND runner = '' AND lease_until < $1 AND NOT ns || '/' || scenario ` + d.AnyText(3) + `
 ORDER BY lease_until, created_at, idx LIMIT $2` + d.ForUpdateSkipLocked()
 }
 

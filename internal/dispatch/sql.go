@@ -4,8 +4,6 @@
 package dispatch
 
 import (
-	"context"
-	"errors"
 	"strconv"
 	"strings"
 
@@ -35,21 +33,4 @@ func valuesOf(d store.Dialect, args []any, types []string, rows [][]any) (string
 		b.WriteByte(')')
 	}
 	return b.String(), args
-}
-
-// column reads a query of one column of texts.
-func column(ctx context.Context, q store.Querier, query string, args ...any) (out []string, err error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			return nil, err
-		}
-		out = append(out, text)
-	}
-	return out, rows.Err()
 }

@@ -31,17 +31,18 @@ type streamGuard struct {
 // rates stop it until the Scenario is another revision.
 func (e *Engine) guardStream(ctx context.Context, a *armed) (passed bool, err error) {
 	g := a.Compiled.Bundle.Spec.Guardrails
-	if g == nil || g.Budget == nil && g.AbortOn == nil {
-		return true, nil
-	}
-	if time.Since(a.guard.at) < streamGuardEvery {
-		return a.guard.reason == "", nil
+	e.mu.Lock()
+	last := a.guard
+	e.mu.Unlock()
+	// Without guardrails it was stopped before, or is stopped when its content is refused.
+	if unlimited := g == nil || g.Budget == nil && g.AbortOn == nil; unlimited && !last.at.IsZero() || time.Since(last.at) < streamGuardEvery {
+		return last.reason == "", nil
 	}
 	reason, err := e.judgeStream(ctx, a, g)
 	if err != nil {
 		return false, fmt.Errorf("judging scenario %s/%s: %w", a.Namespace, a.Name, err)
 	}
-	changed := reason != a.guard.reason
+	changed := reason != last.reason
 	e.mu.Lock()
 	a.guard = streamGuard{time.Now(), reason}
 	e.mu.Unlock()
@@ -68,7 +69,10 @@ func (e *Engine) judgeStream(ctx context.Context, a *armed, g *crm.Guardrails) (
 	}
 	if reason != "" {
 		// What was being sent when it was stopped may be planned again.
-		return reason, e.abortStream(ctx, a.Ref, reason)
+		return reason, e.store.Tx(ctx, func(tx *store.Tx) error { return e.cancelRest(ctx, tx, a.Ref, "") })
+	}
+	if g == nil {
+		return "", nil
 	}
 	if g.AbortOn != nil {
 		c, err := e.streamCounts(ctx, a)
@@ -116,19 +120,10 @@ func (e *Engine) streamCounts(ctx context.Context, a *armed) (c harmCounts, err 
 // abortStream cancels what is planned outside of runs, and plans nothing more.
 func (e *Engine) abortStream(ctx context.Context, ref Ref, reason string) error {
 	return e.store.Tx(ctx, func(tx *store.Tx) error {
-		if _, err := tx.Exec(ctx, `UPDATE scenarios SET stopped = $3 WHERE ns = $1 AND name = $2`, ref.Namespace, ref.Name, reason); err != nil {
+		_, err := tx.Exec(ctx, `UPDATE scenarios SET stopped = $3 WHERE ns = $1 AND name = $2 AND stopped = ''`, ref.Namespace, ref.Name, reason)
+		if err != nil {
 			return fmt.Errorf("stopping scenario %s/%s: %w", ref.Namespace, ref.Name, err)
 		}
-		for _, query := range []string{
-			`UPDATE enrolments SET state = 'exited', reason = '` + ReasonGuardrails + `', step = '', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND state = 'active'
-  AND EXISTS (SELECT 1 FROM messages m WHERE m.ns = enrolments.ns AND m.scenario = enrolments.scenario AND m.epoch = enrolments.epoch
-    AND m.customer_id = enrolments.customer_id AND m.entry = enrolments.entry AND m.run = '' AND m.state = 'planned')`,
-			`UPDATE messages SET state = 'cancelled', reason = '` + ReasonGuardrails + `', ended_at = $3 WHERE ns = $1 AND scenario = $2 AND run = '' AND state = 'planned'`,
-		} {
-			if _, err := tx.Exec(ctx, query, ref.Namespace, ref.Name, store.Millis(e.clock.Now())); err != nil {
-				return fmt.Errorf("stopping scenario %s/%s: %w", ref.Namespace, ref.Name, err)
-			}
-		}
-		return nil
+		return e.cancelRest(ctx, tx, ref, "")
 	})
 }

@@ -179,7 +179,7 @@ func TestProductNews(t *testing.T) {
 			}))))
 			product("p1", c.to[0], c.to[1])
 			f.finish(e)
-			who, err := column(t.Context(), f.st, `SELECT customer_id FROM messages WHERE state = 'sent' ORDER BY customer_id`)
+			who, err := store.Texts(t.Context(), f.st, `SELECT customer_id FROM messages WHERE state = 'sent' ORDER BY customer_id`)
 			f.ok(err)
 			if got := strings.Join(who, " "); got != c.want {
 				t.Errorf("%s, %s: %q got it, want %q", c.name, c.audience, got, c.want)

@@ -25,6 +25,7 @@ import (
 const (
 	publicURL = "https://links.shop.example"
 	secret    = "0123456789abcdef0123456789abcdef"
+	writeKey  = "the-write-key-of-the-shop"
 	lineUser  = "U0123456789abcdef0123456789abcdef"
 )
 
@@ -34,6 +35,7 @@ var start = time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
 type fixture struct {
 	testing.TB
 	st      *store.Store
+	keys    WriteKeys
 	clock   *clocktesting.FakePassiveClock
 	signer  *content.Signer
 	gateway *Gateway
@@ -60,6 +62,7 @@ func newFixture(tb testing.TB, dsn string) *fixture {
 	if f.signer, err = content.NewSigner(publicURL, []byte(secret)); err != nil {
 		tb.Fatal(err)
 	}
+	f.keys.Set(map[string]string{writeKey: "shop"})
 	f.gateway = f.open(publicURL)
 	return f
 }
@@ -68,7 +71,7 @@ func newFixture(tb testing.TB, dsn string) *fixture {
 func (f *fixture) open(publicURL string) *Gateway {
 	f.Helper()
 	g, err := New(Config{
-		Store: f.st, Clock: f.clock, PublicURL: publicURL, Links: f.signer,
+		Store: f.st, Clock: f.clock, PublicURL: publicURL, Links: f.signer, WriteKeys: &f.keys,
 		Credentials: CredentialsFunc(func(ns, channel, kind string) (string, bool) {
 			switch {
 			case ns != "shop":
@@ -94,10 +97,11 @@ func (f *fixture) open(publicURL string) *Gateway {
 // run is a subtest on the same store, emptied, which is quicker than a new one.
 func (f *fixture) run(name string, test func(f *fixture)) {
 	f.TB.(*testing.T).Run(name, func(t *testing.T) {
-		for _, table := range []string{"messages", "receipts", "consents", "suppressions", "follows"} {
+		for _, table := range []string{"messages", "receipts", "consents", "suppressions", "follows", "customers", "events", "arrivals", "listeners", "enrolments", "line_replies", "line_links"} {
 			f.exec("DELETE FROM " + table)
 		}
 		sub := &fixture{TB: t, st: f.st, clock: clocktesting.NewFakePassiveClock(start), signer: f.signer}
+		sub.keys.Set(map[string]string{writeKey: "shop"})
 		sub.gateway = sub.open(publicURL)
 		test(sub)
 	})
@@ -153,7 +157,7 @@ func (f *fixture) marks(id uuid.UUID) marks {
 	return m
 }
 
-// receipts are kinds, with a star for a machine's, in the order they happened.
+// receipts are kinds in the order they happened, a machine's with a star, or two where it was known by its haste.
 func (f *fixture) receipts(id uuid.UUID) string {
 	f.Helper()
 	rows, err := f.st.Query(f.Context(), `SELECT kind, machine, detail FROM receipts WHERE ns = 'shop' AND message_id = $1 ORDER BY occurred_at, id`, id.String())

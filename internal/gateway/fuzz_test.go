@@ -23,7 +23,7 @@ func FuzzRequest(f *testing.F) {
 	id := fx.message("email", "mail", "sent")
 	for _, path := range []string{
 		"/", "/healthz", "/s/abc", "/o/", "/l/%00", "/u/../l/x", "/v1/webhooks/sms/shop/sms-main?m=x", "/v1/webhooks/line/shop/line-main",
-		fx.token(content.Click, id)[:40], "/l/AQ", "//s//", "/s/%2e%2e",
+		fx.token(content.Click, id)[:40], "/l/AQ", "/p/AQ", fx.token(content.Preferences, id)[:30], "/u/AQ/undo", "//s//", "/s/%2e%2e",
 	} {
 		f.Add(http.MethodGet, path, "", browser, "ja")
 		f.Add(http.MethodPost, path, "MessageSid=SM1&MessageStatus=delivered", "", "*;q=0")
@@ -74,19 +74,30 @@ func FuzzTwilioCallback(f *testing.F) {
 	})
 }
 
-// FuzzLINEWebhook: what has LINE's signature is taken, and only users that a store can hold come out.
+// FuzzLINEWebhook: what has LINE's signature is taken, whatever it says, and all that comes out of it a store
+// can hold.
 func FuzzLINEWebhook(f *testing.F) {
+	fx := newSQLite(f)
 	f.Add(`{"destination":"U0","events":[` + event("follow", 1) + `,` + event("unfollow", -1) + `]}`)
 	f.Add(`{"events":null}`)
 	f.Add(`{"events":[null,1,"x",{"type":7},{"type":"follow","source":{"type":"user","userId":"\ud800"}}]}`)
+	f.Add(`{"events":[` + said("01A", 1, `{"type":"text","id":"1","text":"a\u0000b","quoteToken":"q"}`) + `,` +
+		said("01B", 2, `{"type":"location","id":"2","latitude":1e300,"longitude":-0}`) + `]}`)
+	f.Add(`{"events":[` + about("postback", "01C", 3, `"replyToken":"r","postback":{"data":"a=1&\"=2&%zz","params":{"date":"2026-01-01"}}`) + `]}`)
+	f.Add(`{"events":[` + about("unsend", "01D", 4, `"unsend":{"messageId":"1"}`) + `,` +
+		about("accountLink", "01E", 99999999999999999, `"link":{"result":"ok","nonce":"n"}`) + `]}`)
 	f.Fuzz(func(t *testing.T, body string) {
-		follows, err := parseFollows([]byte(body))
-		if err != nil && len(follows) > 0 {
-			t.Errorf("%d follows and %v", len(follows), err)
+		fx.TB = t
+		if got := fx.webhook(linePath, body, signLINE(secret, body)); got != http.StatusOK && got != http.StatusBadRequest {
+			t.Errorf("status %d", got)
 		}
-		for _, follow := range follows {
-			if _, err := store.NormalizeAddress(store.ChannelLINE, follow.user); err != nil || !utf8.ValidString(follow.user) {
-				t.Errorf("user %q: %v", follow.user, err)
+		received, err := parseLINE([]byte(body))
+		if err != nil && len(received) > 0 {
+			t.Errorf("%d events and %v", len(received), err)
+		}
+		for _, e := range received {
+			if _, err := store.NormalizeAddress(store.ChannelLINE, e.user); err != nil || !utf8.ValidString(e.user) {
+				t.Errorf("user %q: %v", e.user, err)
 			}
 		}
 	})

@@ -123,18 +123,35 @@ func TestStoreIsAway(t *testing.T) {
 
 func TestTooManyRequestsAtOnce(t *testing.T) {
 	f := newSQLite(t)
-	for range requestsAtOnce {
-		f.gateway.slots <- struct{}{}
-	}
 	path := f.token(content.Open, uuid.New())
-	if w := f.get(path); w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" {
-		t.Errorf("status %d", w.Code)
+	ask := func(who string, want int) {
+		t.Helper()
+		r := request(http.MethodGet, path, "")
+		r.RemoteAddr = who + ":1234"
+		w := f.do(r)
+		wantStatus(t, w, want)
+		if want != http.StatusOK && w.Header().Get("Retry-After") == "" {
+			t.Error("it does not say when to ask again")
+		}
 	}
+	for range requestsOfOne {
+		f.gateway.slots.take("198.51.100.7")
+	}
+	ask("198.51.100.7", http.StatusTooManyRequests)
+	ask("198.51.100.8", http.StatusOK)
+	for range requestsAtOnce - requestsOfOne {
+		f.gateway.slots.take("")
+	}
+	ask("198.51.100.8", http.StatusServiceUnavailable)
 	wantStatus(t, f.get("/healthz"), http.StatusOK)
-	<-f.gateway.slots
-	wantStatus(t, f.get(path), http.StatusOK)
-	if len(f.gateway.slots) != requestsAtOnce-1 {
-		t.Errorf("%d slots are taken", len(f.gateway.slots))
+	f.gateway.slots.give("198.51.100.7")
+	ask("198.51.100.7", http.StatusOK)
+	ask("198.51.100.8", http.StatusOK)
+	for range requestsOfOne - 1 {
+		f.gateway.slots.give("198.51.100.7")
+	}
+	if s := f.gateway.slots; s.all != requestsAtOnce-requestsOfOne || len(s.of) != 0 {
+		t.Errorf("%d slots are taken, by %v", s.all, s.of)
 	}
 }
 

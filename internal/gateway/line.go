@@ -5,11 +5,10 @@ package gateway
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/line/line-bot-sdk-go/v8/linebot/webhook"
 
@@ -23,12 +22,8 @@ const maxWebhook = 2 << 20
 // reasonUnfollowed is that of a suppression which a later follow lifts.
 const reasonUnfollowed = "Unfollowed"
 
-// follow is a user who follows the account from a moment on, or no longer does.
-type follow struct {
-	user      string
-	following bool
-	at        int64 // LINE's clock, milliseconds
-}
+// linePatience is how long LINE is kept waiting: it wants an answer within two seconds.
+const linePatience = 1700 * time.Millisecond
 
 func (g *Gateway) lineWebhook(w http.ResponseWriter, r *http.Request) {
 	ns, name := r.PathValue("ns"), r.PathValue("channel")
@@ -43,17 +38,19 @@ func (g *Gateway) lineWebhook(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !webhook.ValidateSignature(secret, r.Header.Get("X-Line-Signature"), body) {
-		http.Error(w, "the signature is not valid", http.StatusForbidden)
+		g.refuseSignature(w, ns, name)
 		return
 	}
-	follows, err := parseFollows(body)
+	received, err := parseLINE(body)
 	if err != nil {
 		http.Error(w, "the body is not a webhook of LINE's", http.StatusBadRequest)
 		return
 	}
-	// LINE checks an address with no events at all, and sends many kinds that say nothing of follows.
-	if len(follows) > 0 {
-		if err := g.writer.write(r.Context(), g.applyFollows(ns, follows)); err != nil {
+	// LINE checks an address with no events at all, and sends many kinds that say nothing of a user.
+	if len(received) > 0 {
+		ctx, cancel := context.WithTimeout(r.Context(), linePatience)
+		defer cancel()
+		if err := g.writer.write(ctx, g.applyLINE(ns, name, received)); err != nil {
 			unavailable(w)
 			return
 		}
@@ -61,73 +58,69 @@ func (g *Gateway) lineWebhook(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// parseFollows finds the follows and unfollows in a webhook. webhook.ParseRequest would refuse all of
-// its events for one of a shape that this version of the SDK does not know.
-func parseFollows(body []byte) ([]follow, error) {
-	var envelope struct {
-		Events []json.RawMessage `json:"events"`
-	}
-	if err := json.Unmarshal(body, &envelope); err != nil {
-		return nil, errors.New("parse a webhook of LINE's") // the cause would quote what customers wrote
-	}
-	var out []follow
-	for _, raw := range envelope.Events {
-		event, err := webhook.UnmarshalEvent(raw)
+// applyLINE writes what users did: that they follow or not, what they said, and whose account is theirs. All of
+// it is known by its id, or by LINE's clock, so what is delivered again, or late, changes nothing.
+func (g *Gateway) applyLINE(ns, name string, received []lineEvent) change {
+	now, machine := g.Clock.Now(), time.Now()
+	return func(ctx context.Context, tx *store.Tx) (ref, error) {
+		ids, users := make([]string, len(received)), make([]string, len(received))
+		for i := range received {
+			ids[i], users[i] = received[i].id, received[i].user
+		}
+		known, err := tx.KnownEvents(ctx, ns, ids)
 		if err != nil {
-			continue
+			return ref{}, err
 		}
-		f := follow{}
-		var source webhook.SourceInterface
-		switch e := event.(type) {
-		case webhook.FollowEvent:
-			f.following, f.at, source = true, e.Timestamp, e.Source
-		case webhook.UnfollowEvent:
-			f.at, source = e.Timestamp, e.Source
-		default:
-			continue
+		customers, err := tx.LineCustomers(ctx, ns, users, now)
+		if err != nil {
+			return ref{}, err
 		}
-		if user, ok := source.(webhook.UserSource); ok {
-			f.user, err = store.NormalizeAddress(store.ChannelLINE, user.UserId)
-			if err != nil {
-				continue
+		if err := g.applyFollows(ctx, tx, ns, received, customers, now); err != nil {
+			return ref{}, err
+		}
+		facts := lineFacts{ns: ns, channel: name, now: now, machine: machine, customers: customers}
+		for i := range received {
+			if e := &received[i]; !known[e.id] {
+				known[e.id] = true // a webhook may hold it twice
+				facts.fresh = append(facts.fresh, e)
 			}
 		}
-		if f.user != "" {
-			out = append(out, f)
-		}
+		return ref{}, facts.write(ctx, tx)
 	}
-	return out, nil
 }
 
-// applyFollows suppresses who has blocked the account, and lifts that for who follows it again. An
-// older event that arrives later, or again, changes nothing.
-func (g *Gateway) applyFollows(ns string, follows []follow) change {
-	now := g.Clock.Now()
-	return func(ctx context.Context, tx *store.Tx) (ref, error) {
-		for _, f := range follows {
-			state := "unfollowed"
-			if f.following {
-				state = "followed"
-			}
-			latest, err := exec(ctx, tx, `INSERT INTO follows (ns, line_user_id, state, changed_at) VALUES ($1, $2, $3, $4)
-ON CONFLICT (ns, line_user_id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at
-WHERE follows.changed_at < excluded.changed_at`, ns, f.user, state, f.at)
-			if err != nil {
-				return ref{}, fmt.Errorf("record a follow: %w", err)
-			}
-			if latest == 0 {
-				continue
-			}
-			if !f.following {
-				err = tx.Suppress(ctx, ns, store.ChannelLINE, f.user, reasonUnfollowed, now)
-			} else {
-				// Who can follow exists, whatever a push was told before. An operator's suppression stays.
-				err = tx.Unsuppress(ctx, ns, store.ChannelLINE, f.user, reasonUnfollowed, channel.ReasonRecipientInvalid)
-			}
-			if err != nil {
-				return ref{}, fmt.Errorf("apply a follow: %w", err)
-			}
+// applyFollows suppresses who has blocked the account, and lifts that for who follows it again, which is a
+// consent where nothing else is known. An older event that arrives later, or again, changes nothing.
+func (g *Gateway) applyFollows(ctx context.Context, tx *store.Tx, ns string, received []lineEvent, customers map[string]string, now time.Time) error {
+	var followers []string
+	for i := range received {
+		e := &received[i]
+		if !e.follows && !e.unfollows {
+			continue
 		}
-		return ref{}, nil
+		state := "unfollowed"
+		if e.follows {
+			state = "followed"
+		}
+		latest, err := exec(ctx, tx, `INSERT INTO follows (ns, line_user_id, state, changed_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT (ns, line_user_id) DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at
+WHERE follows.changed_at < excluded.changed_at`, ns, e.user, state, e.at)
+		if err != nil {
+			return fmt.Errorf("record a follow: %w", err)
+		}
+		if latest == 0 {
+			continue
+		}
+		if e.unfollows {
+			err = tx.Suppress(ctx, ns, store.ChannelLINE, e.user, reasonUnfollowed, now)
+		} else {
+			followers = append(followers, customers[e.user])
+			// Who can follow exists, whatever a push was told before. An operator's suppression stays.
+			err = tx.Unsuppress(ctx, ns, store.ChannelLINE, e.user, reasonUnfollowed, channel.ReasonRecipientInvalid)
+		}
+		if err != nil {
+			return fmt.Errorf("apply a follow: %w", err)
+		}
 	}
+	return tx.GrantByFollow(ctx, ns, followers, now)
 }

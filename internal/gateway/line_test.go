@@ -29,13 +29,26 @@ func (f *fixture) webhook(path, body, signature string) int {
 	return f.do(r).Code
 }
 
-func event(kind string, at int64) string {
-	follow := ""
-	if kind == "follow" {
-		follow = `,"follow":{"isUnblocked":true}`
+// about is one event of a webhook, about lineUser.
+func about(kind, id string, at int64, rest string) string {
+	if rest != "" {
+		rest = "," + rest
 	}
-	return fmt.Sprintf(`{"type":%q,"timestamp":%d,"mode":"active","webhookEventId":"01H","deliveryContext":{"isRedelivery":false},"source":{"type":"user","userId":%q}%s}`,
-		kind, at, lineUser, follow)
+	return fmt.Sprintf(`{"type":%q,"timestamp":%d,"mode":"active","webhookEventId":%q,"deliveryContext":{"isRedelivery":false},"source":{"type":"user","userId":%q}%s}`,
+		kind, at, id, lineUser, rest)
+}
+
+func event(kind string, at int64) string {
+	rest := ""
+	if kind == "follow" {
+		rest = `"follow":{"isUnblocked":true}`
+	}
+	return about(kind, fmt.Sprintf("01%s%d", kind, at), at, rest)
+}
+
+// said is a message of lineUser's.
+func said(id string, at int64, message string) string {
+	return about("message", id, at, `"replyToken":"reply-`+id+`","message":`+message)
 }
 
 func TestFollows(t *testing.T) {

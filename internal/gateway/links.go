@@ -125,6 +125,11 @@ func (g *Gateway) engage(r *http.Request, kind, ns string, id uuid.UUID, link st
 		if fresh, err := rec.insert(ctx, tx, m, now); err != nil || !fresh || rec.machine {
 			return ref{}, err
 		}
+		if kind == receiptClicked {
+			if filter, err := scanned(ctx, tx, m, now); err != nil || filter {
+				return ref{m.ns, m.scenario}, err
+			}
+		}
 		set := `UPDATE messages SET opened_at = $2 WHERE id = $1 AND opened_at IS NULL`
 		if kind == receiptClicked {
 			set = `UPDATE messages SET clicked_at = $2,
@@ -138,12 +143,7 @@ WHERE id = $1 AND clicked_at IS NULL`
 		if changed == 0 {
 			return ref{}, nil
 		}
-		for _, engagement := range []string{store.EngagementOpened, store.EngagementClicked} {
-			if err := tx.SyncEngagements(ctx, m.ns, engagement, []string{m.id}); err != nil {
-				return ref{}, err
-			}
-		}
-		return ref{m.ns, m.scenario}, nil
+		return ref{m.ns, m.scenario}, syncEngagements(ctx, tx, m)
 	}
 }
 

@@ -157,7 +157,6 @@ func TestForgedLinks(t *testing.T) {
 			"none":                  {"/l/", http.StatusNotFound},
 			"more than one segment": {good + "/x", http.StatusNotFound},
 			"preferences, not yet":  {f.token(content.Preferences, id), http.StatusNotFound},
-			"tracking, not yet":     {"/v1/identify", http.StatusNotFound},
 			"a code with a quote":   {"/s/a'b", http.StatusNotFound},
 			"an unknown code":       {"/s/abcdefghijkl", http.StatusNotFound},
 		} {

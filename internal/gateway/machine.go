@@ -26,11 +26,27 @@ var machines = map[string][]string{
 	"Barracuda":              {"BarracudaCentral"},
 	"Mimecast":               {"Mimecast"},
 	"Proofpoint":             {"Proofpoint"},
+	"Sophos":                 {"Sophos"},
+	"Trend Micro":            {"TrendMicro"},
+	"Trend Micro's crawler":  {"TMUFE"},
+	"Forcepoint":             {"Forcepoint"},
+	"Zscaler":                {"Zscaler"},
+	"Cloudmark":              {"Cloudmark"},
+	"Apple's crawler":        {"Applebot"},
+	"WhatsApp's":             {"WhatsApp/"},
+	"LinkedIn's":             {"LinkedInBot"},
+	"Pinterest's":            {"Pinterestbot"},
 }
 
 // isMachine tells a program from a person.
 func isMachine(r *http.Request) bool {
 	agent := r.UserAgent()
+	// Browsers say so when they load what nobody has asked for yet.
+	for _, header := range []string{"Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"} {
+		if said := strings.ToLower(r.Header.Get(header)); strings.HasPrefix(said, "prefetch") || said == "preview" {
+			return true
+		}
+	}
 	// Apple's Mail Privacy Protection says only that much, and loads every picture of every mail.
 	if r.Method == http.MethodHead || agent == "Mozilla/5.0" {
 		return true

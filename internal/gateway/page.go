@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/text/language"
 
-	"github.com/kaeru-dev/kaeru/internal/store"
+	"github.com/kaeru-dev/kaeru/internal/content"
 )
 
 type pageName int
@@ -24,17 +24,23 @@ const (
 	pageDone
 	pageInvalid
 	pageLater
+	pageUnread
 )
 
 //go:embed page.html
 var pageHTML string
 
+//go:embed preferences.html
+var preferencesHTML string
+
 //go:embed page.css
 var pageCSS string
 
 var (
-	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
-	languages    = language.NewMatcher([]language.Tag{language.English, language.Japanese})
+	pageTemplate        = template.Must(template.New("page").Parse(pageHTML))
+	preferencesTemplate = template.Must(template.New("preferences").Parse(preferencesHTML))
+
+	languages = language.NewMatcher([]language.Tag{language.English, language.Japanese})
 	// pagePolicy lets a page have its own style and its form, and nothing else.
 	pagePolicy = func() string {
 		sum := sha256.Sum256([]byte(pageCSS))
@@ -43,71 +49,53 @@ var (
 	}()
 )
 
-// wording is what a page says in one language. {from} is "from the shop", {what} the channel's messages.
-type wording struct {
-	titles, texts map[pageName]string
-	button, from  string
-	what          map[string]string
-	anything      string // where the channel is not known
+func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, name pageName, ns string) {
+	g.writePage(w, r, status, name, ns, "", "", "")
 }
 
-var wordings = map[string]wording{
-	"en": {
-		titles: map[pageName]string{
-			pageAsk: "Unsubscribe?", pageDone: "You are unsubscribed", pageInvalid: "This link is not valid", pageLater: "Just a moment",
-		},
-		texts: map[pageName]string{
-			pageAsk:     "You will get no more {what}{from}.",
-			pageDone:    "You will get no more {what}{from}. One that is already on its way may still arrive.",
-			pageInvalid: "It may be incomplete. Please open it from the message again.",
-			pageLater:   "That did not work just now. Please try again in a minute.",
-		},
-		button: "Unsubscribe", from: " from {shop}", anything: "messages",
-		what: map[string]string{store.ChannelEmail: "emails", store.ChannelLINE: "LINE messages", store.ChannelSMS: "text messages"},
-	},
-	"ja": {
-		titles: map[pageName]string{
-			pageAsk: "配信を停止しますか？", pageDone: "配信を停止しました", pageInvalid: "このリンクは無効です", pageLater: "しばらくお待ちください",
-		},
-		texts: map[pageName]string{
-			pageAsk:     "{from}{what}の配信を停止します。",
-			pageDone:    "{from}{what}の配信を停止しました。行き違いで届く場合がありますが、ご了承ください。",
-			pageInvalid: "リンクが途中で切れている可能性があります。お手数ですが、メッセージからもう一度開いてください。",
-			pageLater:   "ただいま処理できませんでした。1分ほどしてから、もう一度お試しください。",
-		},
-		button: "配信を停止する", from: "{shop}からの", anything: "メッセージ",
-		what: map[string]string{store.ChannelEmail: "メール", store.ChannelLINE: "LINEメッセージ", store.ChannelSMS: "SMS"},
-	},
+// linkedPage is a page about a message, from which more can be done.
+func (g *Gateway) linkedPage(w http.ResponseWriter, r *http.Request, name pageName, m message, claims content.Claims) {
+	manage, err := g.Links.Sign(content.Preferences, claims)
+	if err != nil {
+		g.Log.Error(err, "Could not make a link")
+		g.tryAgain(w, r)
+		return
+	}
+	undo := ""
+	if name == pageDone {
+		undo = r.PathValue("token") + "/undo"
+	}
+	g.writePage(w, r, http.StatusOK, name, m.ns, m.kind, "../p/"+manage, undo)
 }
 
-func (w wording) say(text, shop, kind string) string {
-	from, what := "", w.what[kind]
-	if what == "" {
-		what = w.anything
-	}
-	if shop != "" {
-		from = strings.ReplaceAll(w.from, "{shop}", shop)
-	}
-	// One pass, so that a shop's name is never read as a placeholder.
-	return strings.NewReplacer("{from}", from, "{what}", what).Replace(text)
-}
-
-func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, name pageName, ns, kind string) {
-	var shop Shop
-	if ns != "" {
-		shop = g.Shop(ns)
-	}
-	lang := chooseLanguage(r.Header.Get("Accept-Language"), shop.Language)
+func (g *Gateway) writePage(w http.ResponseWriter, r *http.Request, status int, name pageName, ns, kind, manageAt, undoAt string) {
+	shop, lang := g.speak(r, ns)
 	words := wordings[lang]
 	data := struct {
-		Lang, Title, Text, Button string
-		Style                     template.CSS
-	}{Lang: lang, Title: words.titles[name], Text: words.say(words.texts[name], shop.Name, kind), Style: template.CSS(pageCSS)} //nolint:gosec // ours
+		Lang, Title, Text, Button, Shop string
+		Manage, ManageAt, Undo, UndoAt  string
+		Switch, SwitchTo                string
+		Style                           template.CSS
+	}{Lang: lang, Title: words.titles[name], Text: words.say(words.texts[name], shop.Name, kind), Shop: shop.Name, Style: template.CSS(pageCSS)} //nolint:gosec // ours
 	if name == pageAsk {
 		data.Button = words.button
 	}
+	if manageAt != "" {
+		data.Manage, data.ManageAt = words.manage, manageAt+"?lang="+lang
+	}
+	if undoAt != "" {
+		data.Undo, data.UndoAt = words.undo, undoAt+"?lang="+lang
+	}
+	if r.Method != http.MethodPost { // whose answer no link leads to
+		data.SwitchTo = otherLanguage[lang]
+		data.Switch = wordings[data.SwitchTo].language
+	}
+	g.render(w, pageTemplate, status, data)
+}
+
+func (g *Gateway) render(w http.ResponseWriter, t *template.Template, status int, data any) {
 	var body bytes.Buffer
-	if err := pageTemplate.Execute(&body, data); err != nil {
+	if err := t.Execute(&body, data); err != nil {
 		g.Log.Error(err, "Could not write a page")
 		http.Error(w, "something went wrong here", http.StatusInternalServerError)
 		return
@@ -118,6 +106,21 @@ func (g *Gateway) page(w http.ResponseWriter, r *http.Request, status int, name 
 	h.Set("Vary", "Accept-Language")
 	w.WriteHeader(status)
 	_, _ = w.Write(body.Bytes())
+}
+
+// otherLanguage is what pages can be switched to.
+var otherLanguage = map[string]string{"en": "ja", "ja": "en"}
+
+// speak gives a namespace's shop, and the language of the page: the one that was chosen on it, or the
+// browser's.
+func (g *Gateway) speak(r *http.Request, ns string) (shop Shop, lang string) {
+	if ns != "" {
+		shop = g.Shop(ns)
+	}
+	if lang = r.URL.Query().Get("lang"); otherLanguage[lang] != "" {
+		return shop, lang
+	}
+	return shop, chooseLanguage(r.Header.Get("Accept-Language"), shop.Language)
 }
 
 // chooseLanguage is what the browser prefers among what pages have; else the shop's; else English.

@@ -40,6 +40,9 @@ type message struct {
 	channel, kind, state       string
 }
 
+// errErased is of messages to customers who were erased: what comes back about them is nobody's any more.
+var errErased = fmt.Errorf("the customer was erased: %w", store.ErrNotFound)
+
 const messageColumns = `SELECT CAST(id AS TEXT), ns, scenario, customer_id, channel, kind, state FROM messages `
 
 // findMessage reads a message of a namespace; store.IsNotFound where there is none.
@@ -50,6 +53,9 @@ func findMessage(ctx context.Context, q store.Querier, ns string, id uuid.UUID) 
 func scanMessage(ctx context.Context, q store.Querier, where string, args ...any) (message, error) {
 	var m message
 	err := q.QueryRow(ctx, messageColumns+where, args...).Scan(&m.id, &m.ns, &m.scenario, &m.customer, &m.channel, &m.kind, &m.state)
+	if err == nil && store.IsErased(m.customer) {
+		err = errErased
+	}
 	if err != nil {
 		return message{}, fmt.Errorf("read a message: %w", err)
 	}
@@ -64,7 +70,7 @@ func (r receipt) insert(ctx context.Context, tx *store.Tx, m message, now time.T
 	}
 	machine := 0
 	if r.machine {
-		machine = 1
+		machine = byAgent
 	}
 	n, err := exec(ctx, tx, `INSERT INTO receipts (ns, id, message_id, kind, detail, machine, occurred_at, received_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $7) ON CONFLICT (ns, id) DO NOTHING`,

@@ -46,5 +46,5 @@ func (g *Gateway) ServeListener(ctx context.Context, l net.Listener) error {
 	if err := server.Shutdown(grace); err != nil && !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("shut the gateway down: %w", errors.Join(err, server.Close()))
 	}
-	return g.writer.wait(grace)
+	return errors.Join(g.writer.wait(grace), g.intake.wait(grace))
 }

@@ -52,7 +52,11 @@ func (g *Gateway) twilioCallback(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !g.signedByTwilio(r, token, body) {
-		http.Error(w, "the signature is not valid", http.StatusForbidden)
+		g.refuseSignature(w, ns, name)
+		return
+	}
+	if m, ok := parseInbound(body); ok {
+		g.receive(w, r, ns, name, m)
 		return
 	}
 	c, ok := parseCallback(r.URL.Query(), body)
@@ -135,8 +139,12 @@ func (g *Gateway) applyCallback(ns, name string, c callback) change {
 		if fresh, err := rec.insert(ctx, tx, m, now); err != nil || !fresh {
 			return ref{}, err
 		}
+		g.alert(m, c)
 		if err := c.suppress(ctx, tx, ns, rec.kind, now); err != nil {
 			return ref{}, err
+		}
+		if done, err := g.redeliver(ctx, tx, c, m); err != nil || done {
+			return ref{m.ns, m.scenario}, err
 		}
 		changed, err := c.mark(ctx, tx, m, now)
 		if err != nil || !changed {

@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,13 +28,15 @@ func (g *Gateway) askUnsubscribe(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	m, err := findMessage(ctx, g.Store, claims.Namespace, claims.Message)
 	switch {
+	case errors.Is(err, errErased):
+		g.page(w, r, http.StatusOK, pageDone, claims.Namespace)
 	case store.IsNotFound(err):
 		g.invalidLink(w, r)
 	case err != nil:
 		g.Log.Error(err, "Could not show a page")
 		g.tryAgain(w, r)
 	default:
-		g.page(w, r, http.StatusOK, pageAsk, m.ns, m.kind)
+		g.linkedPage(w, r, pageAsk, m, claims)
 	}
 }
 
@@ -49,23 +52,19 @@ func (g *Gateway) unsubscribe(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxForm))
 	now, agent := g.Clock.Now(), clean(r.UserAgent())
 	var m message
-	found := false
+	found, erased := false, false
 	err = g.writer.write(r.Context(), func(ctx context.Context, tx *store.Tx) (_ ref, err error) {
 		m, err = findMessage(ctx, tx, claims.Namespace, claims.Message)
 		if found = err == nil; !found {
+			erased = errors.Is(err, errErased)
 			if store.IsNotFound(err) {
 				err = nil
 			}
 			return ref{}, err
 		}
-		// Consent that was given again since is withdrawn again. What the customer has withdrawn keeps its
-		// date; what only a file had says from now on that it was the customer, whom no file overrides.
-		withdrawn, err := exec(ctx, tx, `INSERT INTO consents (ns, customer_id, channel, state, source, changed_at)
-VALUES ($1, $2, $3, 'withdrawn', 'unsubscribe', $4)
-ON CONFLICT (ns, customer_id, channel) DO UPDATE SET state = excluded.state, source = excluded.source, changed_at = excluded.changed_at
-WHERE consents.state <> 'withdrawn' OR consents.source = 'import'`, m.ns, m.customer, m.kind, store.Millis(now))
+		withdrawn, err := tx.SetConsents(ctx, m.ns, m.customer, []store.Said{{Channel: m.kind, State: store.ConsentWithdrawn}}, store.SourceUnsubscribe, now)
 		if err != nil {
-			return ref{}, fmt.Errorf("withdraw a consent: %w", err)
+			return ref{}, err
 		}
 		rec := receipt{id: receiptUnsubscribed + "/" + m.id, kind: receiptUnsubscribed, detail: map[string]string{"agent": agent}}
 		fresh, err := rec.insert(ctx, tx, m, now)
@@ -77,18 +76,75 @@ WHERE consents.state <> 'withdrawn' OR consents.source = 'import'`, m.ns, m.cust
 	switch {
 	case err != nil:
 		g.tryAgain(w, r)
+	case erased:
+		g.page(w, r, http.StatusOK, pageDone, claims.Namespace)
 	case !found:
 		g.invalidLink(w, r)
 	default:
-		g.page(w, r, http.StatusOK, pageDone, m.ns, m.kind)
+		g.linkedPage(w, r, pageDone, m, claims)
+	}
+}
+
+// undo gives back the consent that the link's unsubscription took, where there was one. Anybody else's
+// word about it, and what was said since, stays.
+func (g *Gateway) undo(w http.ResponseWriter, r *http.Request) {
+	claims, err := g.Links.Verify(content.Unsubscribe, r.PathValue("token"))
+	if err != nil {
+		g.invalidLink(w, r)
+		return
+	}
+	_, _ = io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, maxForm))
+	preferences, err := g.Links.Sign(content.Preferences, claims)
+	if err != nil {
+		g.invalidLink(w, r)
+		return
+	}
+	now := g.Clock.Now()
+	found, undone := false, false
+	err = g.writer.write(r.Context(), func(ctx context.Context, tx *store.Tx) (_ ref, err error) {
+		m, err := findMessage(ctx, tx, claims.Namespace, claims.Message)
+		if err == nil {
+			err = tx.LockCustomer(ctx, m.ns, m.customer)
+		}
+		if found = err == nil; !found {
+			if store.IsNotFound(err) {
+				err = nil
+			}
+			return ref{}, err
+		}
+		var before string
+		err = tx.QueryRow(ctx, `SELECT h.state FROM consents c JOIN consent_changes h ON h.ns = c.ns AND h.customer_id = c.customer_id
+  AND h.channel = c.channel AND h.purpose = '' AND (h.changed_at < c.changed_at OR h.changed_at = c.changed_at AND h.state <> c.state)
+WHERE c.ns = $1 AND c.customer_id = $2 AND c.channel = $3 AND c.state = 'withdrawn' AND c.source = $4
+ORDER BY h.changed_at DESC, h.state LIMIT 1`, m.ns, m.customer, m.kind, store.SourceUnsubscribe).Scan(&before)
+		if err != nil && !store.IsNotFound(err) {
+			return ref{}, fmt.Errorf("read what was said before: %w", err)
+		}
+		if undone = before == store.ConsentGranted; !undone {
+			return ref{}, nil
+		}
+		_, err = tx.SetConsents(ctx, m.ns, m.customer, []store.Said{{Channel: m.kind, State: store.ConsentGranted}}, store.SourceUndo, now)
+		return ref{m.ns, m.scenario}, err
+	})
+	switch {
+	case err != nil:
+		g.tryAgain(w, r)
+	case !found:
+		g.invalidLink(w, r)
+	default:
+		notice := ""
+		if undone {
+			notice = noticeUndone
+		}
+		seeOther(w, r, "../../p/"+preferences, notice)
 	}
 }
 
 func (g *Gateway) invalidLink(w http.ResponseWriter, r *http.Request) {
-	g.page(w, r, http.StatusNotFound, pageInvalid, "", "")
+	g.page(w, r, http.StatusNotFound, pageInvalid, "")
 }
 
 func (g *Gateway) tryAgain(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", retryAfter)
-	g.page(w, r, http.StatusServiceUnavailable, pageLater, "", "")
+	g.page(w, r, http.StatusServiceUnavailable, pageLater, "")
 }

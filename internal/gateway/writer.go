@@ -82,10 +82,12 @@ func (w *writer) write(ctx context.Context, c change) error {
 }
 
 // wait returns when nothing is being written.
-func (w *writer) wait(ctx context.Context) error {
+func (w *writer) wait(ctx context.Context) error { return waitFor(ctx, &w.running) }
+
+func waitFor(ctx context.Context, running *sync.WaitGroup) error {
 	done := make(chan struct{})
 	go func() {
-		w.running.Wait()
+		running.Wait()
 		close(done)
 	}()
 	select {

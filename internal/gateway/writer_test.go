@@ -35,7 +35,9 @@ func TestManyAtOnce(t *testing.T) {
 				if i%2 == 1 {
 					kind, want = content.Click, http.StatusFound
 				}
-				if w := f.get(f.token(kind, id)); w.Code != want {
+				r := request(http.MethodGet, f.token(kind, id), "")
+				r.RemoteAddr = fmt.Sprintf("198.51.100.%d:443", i%200)
+				if w := f.do(r); w.Code != want {
 					f.Errorf("status %d", w.Code)
 				}
 				if f.count(`SELECT COUNT(*) FROM messages WHERE id = $1 AND opened_at IS NOT NULL`, id.String()) != 1 {

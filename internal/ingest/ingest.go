@@ -1,7 +1,7 @@
 // Copyright The Kaeru Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package ingest loads files of customers, orders, products, events, subscriptions and coupons into
+// Package ingest loads files of customers, orders, products, events, subscriptions, coupons and aliases into
 // the store: CSV or JSON lines, of any length in constant memory, and as often as one likes.
 package ingest
 
@@ -20,7 +20,7 @@ import (
 )
 
 // Kinds are the kinds of files.
-var Kinds = []string{"customers", "orders", "products", "events", "subscriptions", "coupons"}
+var Kinds = []string{"customers", "orders", "products", "events", "subscriptions", "coupons", "aliases", "suppressions"}
 
 // Options of an import. The zero value is fine.
 type Options struct {
@@ -74,6 +74,7 @@ type Result struct {
 const (
 	firstRefusals    = 20
 	defaultBatchRows = 5000
+	aliasBatchRows   = 100
 )
 
 // Run loads rows of a kind into a namespace. Rows that cannot be loaded are refused, and the others
@@ -108,6 +109,12 @@ func Run(ctx context.Context, s *store.Store, ns, kind string, r io.Reader, form
 		return load(ctx, s, ns, in, subscriptions, opts)
 	case "coupons":
 		return load(ctx, s, ns, in, coupons, opts)
+	case "aliases":
+		// A merge moves whatever the customer has: a few of them are enough for a transaction.
+		opts.BatchRows = min(opts.BatchRows, aliasBatchRows)
+		return load(ctx, s, ns, in, aliases, opts)
+	case "suppressions":
+		return load(ctx, s, ns, in, suppressions, opts)
 	}
 	return Result{}, CheckKind(kind)
 }

@@ -206,6 +206,41 @@ func TestConsents(t *testing.T) {
 	})
 }
 
+func TestConsentsToPurposes(t *testing.T) {
+	stores(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		file := "id,consent_email,consent_email_news,consent_line_news\na,granted,no,\nb,1,yes,0\n"
+		mustRun(t, s, "customers", file, arriving(1))
+		const query = `SELECT customer_id, channel, purpose, state, source, changed_at FROM purpose_consents ORDER BY customer_id, channel, purpose`
+		if got, want := dump(t, s, query), "a|email|news|withdrawn|import|1\nb|email|news|granted|import|1\nb|line|news|withdrawn|import|1\n"; got != want {
+			t.Errorf("got\n%s", got)
+		}
+		if err := s.Tx(ctx, func(tx *store.Tx) error {
+			_, err := tx.SetConsents(ctx, "shop", "b", []store.Said{{Channel: "email", Purpose: "news", State: "withdrawn"}, {Channel: "sms", State: "granted"}}, "preferences", time.UnixMilli(5))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		// What the customer said stays, whatever the file says again.
+		if got := mustRun(t, s, "customers", file, arriving(7)).Counts; got != (store.Counts{Unchanged: 2}) {
+			t.Errorf("again: %+v", got)
+		}
+		mustRun(t, s, "customers", `{"id":"a","consent_email_news":true}`+"\n", arriving(8))
+		if got, want := dump(t, s, query), "a|email|news|granted|import|8\nb|email|news|withdrawn|preferences|5\nb|line|news|withdrawn|import|1\n"; got != want {
+			t.Errorf("got\n%s", got)
+		}
+		if got, want := dump(t, s, `SELECT customer_id, changed_at, channel, purpose, state, source FROM consent_changes ORDER BY customer_id, changed_at, channel, purpose`),
+			"a|1|email||granted|import\na|1|email|news|withdrawn|import\na|8|email|news|granted|import\n"+
+				"b|1|email||granted|import\nb|1|email|news|granted|import\nb|1|line|news|withdrawn|import\nb|5|email|news|withdrawn|preferences\nb|5|sms||granted|preferences\n"; got != want {
+			t.Errorf("the history is\n%s", got)
+		}
+		result, err := Run(ctx, s, "shop", "customers", strings.NewReader("id,consent_email_New Things\na,yes\n"), Auto, arriving(9))
+		if err != nil || len(result.First) != 1 || !strings.Contains(result.First[0].String(), "consent_email_New Things") || !strings.Contains(result.First[0].String(), "lower-case letters") {
+			t.Errorf("%+v", result)
+		}
+	})
+}
+
 func TestRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind, text string

@@ -77,3 +77,15 @@ var coupons = table[store.Coupon]{
 		return tx.UpsertCoupons(ctx, ns, facts)
 	},
 }
+
+var aliases = table[store.Alias]{
+	columns: map[string]func(*store.Alias, cell, *Options) error{
+		"previous_id": required(func(a *store.Alias) *string { return &a.PreviousID }, text),
+		"customer_id": required(func(a *store.Alias) *string { return &a.CustomerID }, text),
+	},
+	required: []string{"previous_id", "customer_id"},
+	validate: (*store.Alias).Validate,
+	upsert: func(ctx context.Context, tx *store.Tx, ns string, facts []store.Alias, now time.Time) (store.Counts, error) {
+		return tx.MergeAll(ctx, ns, facts, now)
+	},
+}

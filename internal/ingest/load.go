@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/kaeru-dev/kaeru/internal/store"
 )
@@ -42,6 +43,9 @@ func load[F any](ctx context.Context, s *store.Store, ns string, in source, t ta
 		err = errors.Join(err, refused.close())
 	}()
 	ctx, cancel := context.WithCancel(ctx)
+	var kept sync.WaitGroup
+	kept.Go(func() { s.KeepStatistics(ctx) })
+	defer kept.Wait()
 	batches, readErr := make(chan batch[F], 1), make(chan error, 1)
 	go func() {
 		defer close(batches)

@@ -133,28 +133,33 @@ func (r *jsonRows[F]) next(f *F) (line int, raw string, err error) {
 	if err := json.Unmarshal(text, &row); err != nil {
 		return line, raw, &rowError{jsonReason(text, err)}
 	}
-	for _, name := range r.table.required {
+	return line, raw, r.table.fromJSON(f, row, r.opts)
+}
+
+// fromJSON reads an object.
+func (t table[F]) fromJSON(f *F, row map[string]json.RawMessage, o *Options) error {
+	for _, name := range t.required {
 		if _, said := row[name]; !said {
-			return line, raw, &store.FieldError{Field: name, Reason: "is missing"}
+			return &store.FieldError{Field: name, Reason: "is missing"}
 		}
 	}
 	// In order, so that a row with two errors is always refused for the same one.
 	for _, name := range slices.Sorted(maps.Keys(row)) {
 		c := cell{document: row[name]}
 		var err error
-		switch set := r.table.columns[name]; {
+		switch set := t.columns[name]; {
 		case set != nil:
-			err = set(f, c, r.opts)
-		case r.table.other != nil:
-			err = r.table.other(f, name, c)
+			err = set(f, c, o)
+		case t.other != nil:
+			err = t.other(f, name, c)
 		default:
-			err = errors.New("is not known: there are " + names(r.table.columns))
+			err = errors.New("is not known: there are " + names(t.columns))
 		}
 		if err != nil {
-			return line, raw, &store.FieldError{Field: shorten(name), Reason: err.Error()}
+			return &store.FieldError{Field: shorten(name), Reason: err.Error()}
 		}
 	}
-	return line, raw, r.table.validate(f)
+	return t.validate(f)
 }
 
 func jsonReason(text []byte, err error) string {

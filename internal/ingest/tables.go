@@ -95,20 +95,36 @@ var customers = table[store.Customer]{
 }
 
 func customerConsent(channel string) func(*store.Customer, cell, *Options) error {
-	return func(c *store.Customer, value cell, _ *Options) error {
-		state, err := field(value, consent)
-		if v, ok := state.Get(); ok {
-			if c.Consents == nil {
-				c.Consents = make(map[string]string, len(store.Channels))
-			}
-			c.Consents[channel] = v
-		}
-		return err
-	}
+	return func(c *store.Customer, value cell, _ *Options) error { return setConsent(c, channel, value) }
 }
 
-// customerAttribute takes a cell of CSV as text, never as a number: a postal code keeps its zeros.
+func setConsent(c *store.Customer, about string, value cell) error {
+	state, err := field(value, consent)
+	if v, ok := state.Get(); ok {
+		if c.Consents == nil {
+			c.Consents = make(map[string]string, len(store.Channels))
+		}
+		c.Consents[about] = v
+	}
+	return err
+}
+
+// purposeOf is what a column such as consent_email_news is about, as Customer.Consents has it.
+func purposeOf(column string) (about string, ok bool) {
+	for _, channel := range store.Channels {
+		if purpose, ok := strings.CutPrefix(column, "consent_"+channel+"_"); ok {
+			return channel + "/" + purpose, true
+		}
+	}
+	return "", false
+}
+
+// customerAttribute takes the columns of purposes, and all others as attributes: a cell of CSV as text, never
+// as a number, since a postal code keeps its zeros.
 func customerAttribute(c *store.Customer, name string, value cell) error {
+	if about, ok := purposeOf(name); ok {
+		return setConsent(c, about, value)
+	}
 	if c.Attributes == nil {
 		c.Attributes = make(map[string]json.RawMessage)
 	}
@@ -174,6 +190,10 @@ func parseItems(value cell) ([]store.Item, error) {
 	if err := json.Unmarshal(value.json(), &rows); err != nil {
 		return nil, errors.New(`is not a JSON array of objects: write it like [{"product_id": "p1", "quantity": 1, "price": 500}]`)
 	}
+	return itemsOf(rows)
+}
+
+func itemsOf(rows []map[string]json.RawMessage) ([]store.Item, error) {
 	items := make([]store.Item, len(rows))
 	for i, row := range rows {
 		items[i].Quantity = 1

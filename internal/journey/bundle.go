@@ -27,6 +27,8 @@ type Shop struct {
 	Language     string `json:"language,omitempty"`
 	DormantAfter string `json:"dormantAfter,omitempty"`
 	LowStock     string `json:"lowStock,omitempty"`
+	// Purposes are what scenarios may be for. No message is made of them, so they are not in a bundle.
+	Purposes []Purpose `json:"-"`
 }
 
 // Location gives the shop's zone, UTC where it names none.

@@ -203,7 +203,7 @@ func (e *Entry) Describe(trigger *crm.Trigger) map[string]any {
 	case trigger.Event != nil:
 		facts[EntryEvent] = trigger.Event.Name
 	case trigger.ProductEvent != nil:
-		facts[EntryEvent] = trigger.ProductEvent.Name
+		facts[EntryEvent], facts[EntryNews] = trigger.ProductEvent.Name, e.Ref
 	}
 	return facts
 }

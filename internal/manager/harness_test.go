@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
+	"github.com/kaeru-dev/kaeru/controllers"
+	"github.com/kaeru-dev/kaeru/internal/channel/email"
 	"github.com/kaeru-dev/kaeru/internal/channel/webhook"
 	"github.com/kaeru-dev/kaeru/internal/clock"
 	"github.com/kaeru-dev/kaeru/internal/ingest"
@@ -42,21 +46,31 @@ type shop struct {
 	kube *rest.Config
 	// public is where the gateway listens.
 	public string
+	// shards are how many the manager works on at once; 0 is its default.
+	shards int
+	// elects lets one of several managers lead.
+	elects bool
 	// hosts are those that webhooks may call.
 	hosts webhook.Hosts
+	// resolver is what the manager asks for signing keys.
+	resolver email.TXTResolver
 }
 
 func newShop(t *testing.T, dsn string, clk clock.Clock) *shop {
 	t.Helper()
 	ctrl.SetLogger(testr.NewWithOptions(t, testr.Options{}))
-	cluster := testenv.ControlPlane(t)
+	return newShopIn(t, testenv.ControlPlane(t), dsn, clk)
+}
+
+func newShopIn(t *testing.T, cluster *testenv.Cluster, dsn string, clk clock.Clock) *shop {
+	t.Helper()
 	c, err := client.New(cluster.Config, client.Options{Scheme: manager.Scheme()})
 	must(t, err)
 	doubles, err := sandbox.Start(t.Context(), sandbox.Config{Clock: clk, SentAfter: sandbox.Duration(10 * time.Millisecond), DeliveredAfter: sandbox.Duration(20 * time.Millisecond)})
 	must(t, err)
 	t.Cleanup(func() { _ = doubles.Close() })
 	s := &shop{
-		t: t, ns: testenv.Namespace(t), dsn: dsn, cluster: cluster, client: c, sandbox: doubles, clock: clk,
+		t: t, ns: cluster.Namespace(t), dsn: dsn, cluster: cluster, client: c, sandbox: doubles, clock: clk,
 		kube: rest.CopyConfig(cluster.Config), public: freeAddress(t), hosts: webhook.Hosts{"hooks.shop.example"},
 	}
 	return s
@@ -78,8 +92,9 @@ func (s *shop) start() (stop func()) {
 	go func() {
 		done <- manager.Run(ctx, s.kube, manager.Config{
 			Store: s.dsn, GatewayAddress: s.public, PublicURL: "http://" + s.public, MetricsAddress: "0", HealthAddress: "0",
-			Clock: s.clock, Log: ctrl.Log.WithName("manager"), StatusEvery: 200 * time.Millisecond, Image: "kaeru",
-			WebhookHosts: s.hosts,
+			Clock: s.clock, Log: ctrl.Log.WithName("manager"), StatusEvery: 200 * time.Millisecond, Workers: controllers.Workers{Image: "kaeru", ServiceAccount: "kaeru-worker", StoreSecret: "kaeru-store", StoreKey: "dsn"},
+			WebhookHosts: s.hosts, Resolver: s.resolver, Shards: s.shards,
+			LeaderElect: s.elects, LeaderElectionNamespace: s.ns,
 			// Each manager of a process registers its controllers anew.
 			SkipNameValidation: true,
 		})
@@ -91,6 +106,9 @@ func (s *shop) start() (stop func()) {
 		}
 		stopped = true
 		cancel()
+		// What keeps it from ending can only be seen while it does.
+		slow := time.AfterFunc(20*time.Second, func() { _ = pprof.Lookup("goroutine").WriteTo(os.Stderr, 1) })
+		defer slow.Stop()
 		if err := <-done; err != nil {
 			s.t.Errorf("the manager ended with: %v", err)
 		}

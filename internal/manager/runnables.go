@@ -15,6 +15,7 @@ import (
 
 	crm "github.com/kaeru-dev/kaeru/api/v1alpha1"
 	"github.com/kaeru-dev/kaeru/internal/gateway"
+	"github.com/kaeru-dev/kaeru/internal/journey"
 )
 
 // leading runs on the leader only, everywhere on all replicas.
@@ -52,6 +53,8 @@ func shops(r client.Reader) func(ns string) gateway.Shop {
 		// A shop without a ConfigMap, or one that cannot be read now, has a page without its name.
 		_ = r.Get(ctx, types.NamespacedName{Namespace: ns, Name: crm.ShopConfigMap}, &m)
 		shop := gateway.Shop{Name: m.Data["name"], Language: m.Data["language"]}
+		// Purposes that cannot be read are in the way of Scenarios, which say so.
+		shop.Purposes, _ = journey.ReadPurposes(m.Data["purposes"])
 		cache[ns] = known{shop, time.Now().Add(shopFor)}
 		return shop
 	}

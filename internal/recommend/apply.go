@@ -137,7 +137,7 @@ func (d *difference) writeSales(ctx context.Context, tx *store.Tx, ns string) er
 
 // addSales adds what is stored of products to what changes: databases cannot add numbers of this size.
 func (d *difference) addSales(ctx context.Context, tx *store.Tx, ns string) error {
-	err := each(ctx, tx, func(rows *sql.Rows) error {
+	err := store.Each(ctx, tx, func(rows *sql.Rows) error {
 		var product, weight string
 		var s sums
 		err := rows.Scan(&product, &s.buyers, &weight, &s.repeaters, &s.intervals, &s.logSum, &s.logSquares, &s.ownSquares, &s.countsSquared)

@@ -54,7 +54,7 @@ func (s *session) takeArrivals(c *customer, arrivals []arrival, own map[string]b
 
 // readArrivals reads the newest products of all and of each category, the newest first.
 func (s *session) readArrivals(ctx context.Context) (arrivals []arrival, err error) {
-	err = each(ctx, s.q, func(rows *sql.Rows) error {
+	err = store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var a arrival
 		var category sql.NullString
 		err := rows.Scan(&a.product, &category)

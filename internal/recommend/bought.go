@@ -62,7 +62,7 @@ func readBaskets(ctx context.Context, q store.Querier, ns string, customers []st
 		row.purchases, row.lastAt, row.day = history.Purchases, history.LastAt, dayOf(history.LastAt, now)
 		baskets[customer][product] = row
 	}
-	err := each(ctx, q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, q, func(rows *sql.Rows) error {
 		var c, p string
 		var at int64
 		if err := rows.Scan(&c, &p, &at); err != nil {
@@ -112,7 +112,7 @@ func (b basket) paired() (products []string) {
 // readCounted reads what was counted of customers.
 func readCounted(ctx context.Context, q store.Querier, ns string, customers []string) (map[string]basket, error) {
 	baskets := map[string]basket{}
-	err := each(ctx, q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, q, func(rows *sql.Rows) error {
 		var c, p string
 		var b bought
 		if err := rows.Scan(&c, &p, &b.purchases, &b.lastAt, &b.day, &b.logSum, &b.logSquares, &b.paired); err != nil {

@@ -113,7 +113,7 @@ func walk(ctx context.Context, tx *store.Tx, c *cursor, now time.Time) error {
 		n *= unpairedAtOnce
 	}
 	// Also of whom only the tables know, for all their orders may be somebody else's now.
-	customers, err := texts(ctx, tx, `SELECT customer_id FROM (SELECT DISTINCT customer_id FROM orders WHERE ns = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3) o
+	customers, err := store.Texts(ctx, tx, `SELECT customer_id FROM (SELECT DISTINCT customer_id FROM orders WHERE ns = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3) o
 		UNION SELECT customer_id FROM (SELECT DISTINCT customer_id FROM bought WHERE ns = $1 AND customer_id > $2 ORDER BY customer_id LIMIT $3) b
 		ORDER BY customer_id LIMIT $3`, c.ns, c.after, n)
 	if err != nil {
@@ -174,7 +174,7 @@ func pairSome(ctx context.Context, tx *store.Tx, c *cursor) error {
 // nextProducts is the last of the next products that together have some buyers, or one that has more.
 func nextProducts(ctx context.Context, tx *store.Tx, c *cursor) (upTo string, err error) {
 	buyers := int64(0)
-	err = each(ctx, tx, func(rows *sql.Rows) error {
+	err = store.Each(ctx, tx, func(rows *sql.Rows) error {
 		var product string
 		var n int64
 		if err := rows.Scan(&product, &n); err != nil {
@@ -196,7 +196,7 @@ func follow(ctx context.Context, tx *store.Tx, c *cursor, f feed, now time.Time)
 	seq, id, found := int64(0), "", 0
 	var customers []string
 	seen := map[string]bool{}
-	err = each(ctx, tx, func(rows *sql.Rows) error {
+	err = store.Each(ctx, tx, func(rows *sql.Rows) error {
 		found++
 		if err := rows.Scan(&seq, &id); err != nil {
 			return err

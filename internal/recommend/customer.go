@@ -24,7 +24,7 @@ type purchases struct {
 
 // readPurchases reads what counted orders say.
 func (s *session) readPurchases(ctx context.Context, ids []string, byID map[string]*customer) error {
-	err := each(ctx, s.q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var customer, product string
 		var name, category sql.NullString
 		var at int64
@@ -94,7 +94,7 @@ func (s *session) describe(ctx context.Context, ids []string) error {
 	if ids = slices.Compact(ids); len(ids) == 0 {
 		return nil
 	}
-	err := each(ctx, s.q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var id string
 		var name, category sql.NullString
 		var stock sql.NullInt64
@@ -150,7 +150,7 @@ func (s *session) readViews(ctx context.Context, customers []*customer) (map[str
 		ids[i] = c.id
 	}
 	d := s.q.Dialect()
-	err := each(ctx, s.q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var id string
 		var v view
 		err := rows.Scan(&id, &v.product, &v.times, &v.lastAt)

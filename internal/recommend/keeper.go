@@ -5,7 +5,6 @@ package recommend
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -86,7 +85,7 @@ func (k *Keeper) keep(ctx context.Context) error {
 	if len(wanted) == 0 {
 		return failed
 	}
-	feeds, err := readFeeds(ctx, k.Store)
+	feeds, err := store.Feeds(ctx, k.Store)
 	if err != nil {
 		return errors.Join(failed, err)
 	}
@@ -139,28 +138,13 @@ func (k *Keeper) turn(ctx context.Context, ns string, began time.Time) (more boo
 	}
 }
 
-func readFeeds(ctx context.Context, q store.Querier) (map[string]int64, error) {
-	feeds := map[string]int64{}
-	err := each(ctx, q, func(rows *sql.Rows) error {
-		var ns string
-		var seq int64
-		err := rows.Scan(&ns, &seq)
-		feeds[ns] = seq
-		return err
-	}, `SELECT ns, seq FROM feeds`)
-	if err != nil {
-		return nil, fmt.Errorf("read the feeds: %w", err)
-	}
-	return feeds, nil
-}
-
 // tidy drops the rows of shops that nobody has wanted for a week.
 func (k *Keeper) tidy(ctx context.Context, wanted []string) error {
 	now := k.Clock.Now()
 	if now.Before(k.tidied.Add(tidyEvery)) {
 		return nil
 	}
-	old, err := texts(ctx, k.Store, `SELECT ns FROM recommendations WHERE seen_at < $1 OR state = 'dropping' ORDER BY ns`, store.Millis(now.Add(-keptFor)))
+	old, err := store.Texts(ctx, k.Store, `SELECT ns FROM recommendations WHERE seen_at < $1 OR state = 'dropping' ORDER BY ns`, store.Millis(now.Add(-keptFor)))
 	if err != nil {
 		return fmt.Errorf("find recommendations that nobody wants: %w", err)
 	}

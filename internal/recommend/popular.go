@@ -61,7 +61,7 @@ func (s *session) fillFromShop(ctx context.Context) error {
 	if len(lacking) == 0 {
 		return nil
 	}
-	popular, err := texts(ctx, s.q, `SELECT s.product_id FROM product_sales s CROSS JOIN products p
+	popular, err := store.Texts(ctx, s.q, `SELECT s.product_id FROM product_sales s CROSS JOIN products p
 		WHERE s.ns = $1 AND p.ns = $1 AND p.id = s.product_id AND `+inStockSQL+` ORDER BY s.score DESC, s.product_id LIMIT $2`, s.ns, s.length())
 	if err != nil {
 		return fmt.Errorf("read what is popular: %w", err)
@@ -148,7 +148,7 @@ func (s *session) readPopularIn(ctx context.Context, categories []string) (map[s
 		return popular, nil
 	}
 	d := s.q.Dialect()
-	err := each(ctx, s.q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var category, product string
 		err := rows.Scan(&category, &product)
 		popular[category] = append(popular[category], product)

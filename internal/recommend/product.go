@@ -51,7 +51,7 @@ func Products(ctx context.Context, q store.Querier, ns string, ids []string) (ma
 	if len(ids) == 0 {
 		return products, nil
 	}
-	err := each(ctx, q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, q, func(rows *sql.Rows) error {
 		var p Product
 		var category, url, image sql.NullString
 		var price sql.Null[int64]

@@ -98,7 +98,7 @@ func (p *priors) of(d *described) replenish.Prior {
 
 func (s *session) readPriors(ctx context.Context) (*priors, error) {
 	p := &priors{categories: map[string]moments{}}
-	err := each(ctx, s.q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var category sql.NullString
 		var m moments
 		err := rows.Scan(&category, &m.repeaters, &m.intervals, &m.logSum, &m.logSquares, &m.ownSquares, &m.countsSquared)

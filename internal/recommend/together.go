@@ -110,7 +110,7 @@ func (s *session) readNeighbours(ctx context.Context, ids []string) (map[string]
 	}
 	// One row a product, and no more is read than is returned: the index has each product's pairs in this order.
 	d := s.q.Dialect()
-	err := each(ctx, s.q, func(rows *sql.Rows) error {
+	err := store.Each(ctx, s.q, func(rows *sql.Rows) error {
 		var product string
 		var others []byte
 		if err := rows.Scan(&product, &others); err != nil || len(others) == 0 {

@@ -81,11 +81,11 @@ SELECT e.customer_id
   JOIN enrolments AS e ON e.ns = $1 AND e.order_id = arrived.id AND e.scenario = $2 AND e.epoch = $3`
 
 // mayHaveQuery is for a goal that events reach, which is followed by what arrives. It is asked only where the
-// goal has changed.
+// goal has changed. Of those who were erased nothing is left to work it out from: what they counted for stays.
 const mayHaveQuery = `
 SELECT DISTINCT e.customer_id
   FROM enrolments AS e
- WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3
+ WHERE e.ns = $1 AND e.scenario = $2 AND e.epoch = $3 AND SUBSTR(e.customer_id, 1, 7) <> 'erased:' -- store.IsErased
    AND (e.converted_at IS NOT NULL
         OR EXISTS (SELECT 1 FROM events AS v WHERE v.ns = e.ns AND v.customer_id = e.customer_id AND v.name = $4))`
 

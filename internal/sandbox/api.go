@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"github.com/kaeru-dev/kaeru/internal/sandbox/fault"
 	"github.com/kaeru-dev/kaeru/internal/sandbox/inbox"
 	"github.com/kaeru-dev/kaeru/internal/sandbox/reading"
 	"github.com/kaeru-dev/kaeru/internal/sandbox/record"
@@ -48,7 +49,11 @@ func (s *Sandbox) handler() http.Handler {
 	mux.HandleFunc("GET /api/faults", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, http.StatusOK, s.faults.List())
 	})
+	mux.HandleFunc("GET /api/faults/presets", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, http.StatusOK, fault.Presets())
+	})
 	mux.HandleFunc("POST /api/faults", s.addFault)
+	mux.HandleFunc("POST /api/line/events", s.lineEvent)
 	mux.HandleFunc("DELETE /api/faults", func(w http.ResponseWriter, _ *http.Request) {
 		s.faults.Clear()
 		w.WriteHeader(http.StatusNoContent)
@@ -58,6 +63,7 @@ func (s *Sandbox) handler() http.Handler {
 		reply(w, http.StatusOK, s.people.List())
 	})
 	mux.HandleFunc("POST /api/recipients", s.setRecipient)
+	mux.HandleFunc("POST /api/sms", s.saySMS)
 	// Pages of other sites, open in the same browser, must not change anything here.
 	return http.NewCrossOriginProtection().Handler(mux)
 }
@@ -148,19 +154,6 @@ func (s *Sandbox) clearMessages(w http.ResponseWriter, _ *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
-}
-
-func (s *Sandbox) addFault(w http.ResponseWriter, r *http.Request) {
-	var rule Fault
-	if !decode(w, r, &rule) {
-		return
-	}
-	rule, err := s.faults.Add(rule)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, "%v", err)
-		return
-	}
-	reply(w, http.StatusCreated, rule)
 }
 
 func (s *Sandbox) removeFault(w http.ResponseWriter, r *http.Request) {

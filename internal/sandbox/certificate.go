@@ -18,6 +18,12 @@ import (
 
 // selfSigned makes a certificate for this machine that no one else trusts.
 func selfSigned() (tls.Certificate, *x509.CertPool, error) {
+	now := time.Now()
+	return signed(now.Add(-time.Hour), now.AddDate(1, 0, 0))
+}
+
+// signed makes a certificate that is good from one moment to another.
+func signed(from, to time.Time) (tls.Certificate, *x509.CertPool, error) {
 	fail := func(err error) (tls.Certificate, *x509.CertPool, error) {
 		return tls.Certificate{}, nil, fmt.Errorf("making the sandbox's certificate: %w", err)
 	}
@@ -25,11 +31,10 @@ func selfSigned() (tls.Certificate, *x509.CertPool, error) {
 	if err != nil {
 		return fail(err)
 	}
-	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(now.UnixNano()),
+		SerialNumber: big.NewInt(time.Now().UnixNano()),
 		Subject:      pkix.Name{CommonName: "Kaeru sandbox"},
-		NotBefore:    now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
+		NotBefore:    from, NotAfter: to,
 		KeyUsage:    x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},

@@ -94,6 +94,24 @@ func (c *Client) AddFault(ctx context.Context, f Fault) (Fault, error) {
 	return call[Fault](ctx, c, http.MethodPost, "/api/faults", f)
 }
 
+// AddPreset puts a failure in force by its name, such as line-500 or
+// line-500:count=3.
+func (c *Client) AddPreset(ctx context.Context, spec string) (Fault, error) {
+	return call[Fault](ctx, c, http.MethodPost, "/api/faults", map[string]string{"preset": spec})
+}
+
+// Presets returns the failures that have a name.
+func (c *Client) Presets(ctx context.Context) ([]FaultPreset, error) {
+	return call[[]FaultPreset](ctx, c, http.MethodGet, "/api/faults/presets", nil)
+}
+
+// Happen lets a LINE user do something, and returns the status that the
+// webhook was answered with.
+func (c *Client) Happen(ctx context.Context, e LINEEvent) (int, error) {
+	a, err := call[webhookAnswer](ctx, c, http.MethodPost, "/api/line/events", e)
+	return a.Status, err
+}
+
 // Faults returns the rules in force with their counts.
 func (c *Client) Faults(ctx context.Context) ([]ActiveFault, error) {
 	return call[[]ActiveFault](ctx, c, http.MethodGet, "/api/faults", nil)

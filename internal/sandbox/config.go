@@ -48,6 +48,10 @@ type (
 	FaultMatch = fault.Match
 	// FaultEffect is what a Fault does.
 	FaultEffect = fault.Effect
+	// FaultPreset is a failure that has a name.
+	FaultPreset = fault.Preset
+	// LINEEvent is something that a LINE user does.
+	LINEEvent = line.Event
 	// ActiveFault is a Fault with its counts.
 	ActiveFault = fault.Active
 	// Duration is written as "250ms" in JSON.
@@ -86,10 +90,16 @@ type Config struct {
 	// RequireSMTPAuth refuses mail from those who have not logged in.
 	RequireSMTPAuth bool `json:"requireSMTPAuth,omitempty"`
 
+	// Returns is where bounces and complaints about mail go: smtp://host:port, or
+	// an http(s) address that takes them as message/rfc822. Empty is nowhere.
+	Returns string `json:"returns,omitempty"`
+
 	// Recipients are those about whom something is special from the start.
 	Recipients []Recipient `json:"recipients,omitempty"`
-	// Faults are in force from the start.
-	Faults []Fault `json:"faults,omitempty"`
+	// Faults are in force from the start, and so are Presets: failures by name,
+	// such as line-500 or line-500:count=3,to=U0*.
+	Faults  []Fault  `json:"faults,omitempty"`
+	Presets []string `json:"presets,omitempty"`
 	// Seed makes faults with a probability hit the same requests again.
 	Seed uint64 `json:"seed,omitempty"`
 

@@ -83,6 +83,15 @@ func (s *Sandbox) build(c Config) error {
 	if s.faults, err = fault.NewBook(c.Seed, c.Faults...); err != nil {
 		return err
 	}
+	for _, spec := range c.Presets {
+		rule, err := fault.Parse(spec)
+		if err != nil {
+			return err
+		}
+		if _, err := s.faults.Add(rule); err != nil {
+			return err
+		}
+	}
 	if s.log, err = record.Open(record.Options{
 		Clock: c.Clock, Journal: c.Journal, MaxMessages: c.MaxMessages, MaxBytes: c.MaxBytes,
 	}); err != nil {
@@ -101,8 +110,15 @@ func (s *Sandbox) build(c Config) error {
 		return err
 	}
 	s.roots = roots
+	expired, _, err := signed(time.Now().AddDate(-1, 0, 0), time.Now().Add(-time.Hour))
+	if err != nil {
+		return err
+	}
+	if err := mail.CheckReturns(c.Returns); err != nil {
+		return err
+	}
 	s.mail = mail.New(mail.Options{
-		Users: c.SMTP, RequireAuth: c.RequireSMTPAuth,
+		Users: c.SMTP, RequireAuth: c.RequireSMTPAuth, Returns: c.Returns, Expired: &expired,
 		TLS: &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
 	}, s.log, s.people, s.faults)
 	s.http = &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second}
@@ -193,6 +209,9 @@ func (s *Sandbox) close() error {
 	s.served.Wait()
 	if s.twilio != nil {
 		s.twilio.Close()
+	}
+	if s.line != nil {
+		s.line.Close()
 	}
 	if s.log != nil {
 		errs = append(errs, s.log.Close())

@@ -120,7 +120,7 @@ func (s *stage) connect(o *unstructured.Unstructured) (secret *unstructured.Unst
 	case c.Spec.Line != nil:
 		set(urls.LINE, "line", "endpoint")
 		name = string(c.Spec.Line.CredentialsSecretRef.Name)
-		data["channelAccessToken"], data["channelSecret"] = sandbox.DefaultLINEToken, "secret"
+		data["channelAccessToken"], data["channelSecret"] = sandbox.DefaultLINEToken, lineSecret
 	case c.Spec.SMS != nil:
 		set(urls.Twilio, "sms", "twilio", "endpoint")
 		name = string(c.Spec.SMS.Twilio.CredentialsSecretRef.Name)

@@ -94,8 +94,13 @@ func (m *Message) row(e *end) row {
 }
 
 func (k *Skip) fits(e *end) bool {
-	return e.state == dispatch.StateSkipped && sameMinute(k.At, e.at) && k.To == e.customer && k.Step == e.step && k.Reason == e.reason &&
+	return e.state == dispatch.StateSkipped && sameMinute(k.At, e.at) && k.To == e.customer && k.Step == e.step && k.says(e.reason) &&
 		(k.Scenario == "" || k.Scenario == e.scenario)
+}
+
+// says takes a reason with its detail, such as the value that was missing, and without.
+func (k *Skip) says(reason string) bool {
+	return reason == k.Reason || strings.HasPrefix(reason, k.Reason+": ")
 }
 
 func (k *Skip) row(e *end) row {

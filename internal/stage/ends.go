@@ -60,7 +60,8 @@ func (e *end) is(m *sandbox.Message) bool {
 	case store.ChannelEmail:
 		return strings.Contains(m.Key, e.id)
 	case store.ChannelLINE:
-		return m.Key == e.id
+		// What answers has no key of its own.
+		return m.Key == e.id || m.Line.Reply && m.Line.SentMessages[0].ID == e.provider
 	default:
 		return m.Key == e.provider
 	}

@@ -31,6 +31,9 @@ func (s *stage) perform(scene *Scene) {
 	if r := scene.Unsubscribes; r != nil {
 		s.unsubscribe(r)
 	}
+	if e := scene.Line; e != nil {
+		s.inLine(e)
+	}
 }
 
 // load imports rows, customers before what is about them.

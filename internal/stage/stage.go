@@ -101,7 +101,7 @@ func newStage(t *testing.T, dsn string, story *Story) *stage {
 	s.ok(err)
 	t.Cleanup(func() { _ = s.store.Close() })
 	s.ok(s.store.Migrate(t.Context()))
-	s.doubles, err = sandbox.Start(t.Context(), sandbox.Config{Clock: s.clock})
+	s.doubles, err = sandbox.Start(t.Context(), sandbox.Config{Clock: s.clock, LINE: []sandbox.LINEChannel{s.account()}})
 	s.ok(err)
 	t.Cleanup(func() { _ = s.doubles.Close() })
 	s.build()
@@ -149,11 +149,12 @@ func (s *stage) build() {
 	s.channels.machine = true
 	s.scenarios = newDesk(&controllers.ScenarioReconciler{
 		Client: s.client, Live: s.client, Recorder: recorder, Clock: s.clock,
-		Store: s.store, Engine: s.engine, Compiler: compiler(), Segments: segments, Image: "kaeru", Channels: channels,
+		Store: s.store, Engine: s.engine, Compiler: compiler(), Segments: segments, Channels: channels, Workers: controllers.Workers{Image: "kaeru"},
+		Webhooks: &controllers.WebhookSenders{Live: s.client, Channels: channels},
 	}, s.clock)
 	s.gateway, err = gateway.New(gateway.Config{
 		Store: s.store, Clock: s.clock, PublicURL: publicURL, Links: signer, Log: log,
-		Credentials: gateway.CredentialsFunc(func(string, string, string) (string, bool) { return "", false }),
+		Credentials: gateway.CredentialsFunc(func(_, _, kind string) (string, bool) { return lineSecret, kind == store.ChannelLINE }),
 		Notify:      func(ns, scenario string) { s.scenarios.nudge(dispatch.Ref{Namespace: ns, Name: scenario}) },
 	})
 	s.ok(err)

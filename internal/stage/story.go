@@ -37,12 +37,23 @@ type Import map[string]string
 
 // A Scene is what happens at a moment.
 type Scene struct {
-	At           time.Time `json:"at"`
-	Import       Import    `json:"import,omitempty"`
-	Track        *Event    `json:"track,omitempty"`
-	Opens        *Reaction `json:"opens,omitempty"`
-	Clicks       *Reaction `json:"clicks,omitempty"`
-	Unsubscribes *Reaction `json:"unsubscribes,omitempty"`
+	At           time.Time  `json:"at"`
+	Import       Import     `json:"import,omitempty"`
+	Track        *Event     `json:"track,omitempty"`
+	Opens        *Reaction  `json:"opens,omitempty"`
+	Clicks       *Reaction  `json:"clicks,omitempty"`
+	Unsubscribes *Reaction  `json:"unsubscribes,omitempty"`
+	Line         *LineEvent `json:"line,omitempty"`
+}
+
+// LineEvent is something that a customer does in LINE.
+type LineEvent struct {
+	// Customer is one whose LINE user id is imported, or the user id itself of somebody unknown.
+	Customer string `json:"customer"`
+	// Type is follow, unfollow, message or postback, with Text or Data.
+	Type string `json:"type"`
+	Text string `json:"text,omitempty"`
+	Data string `json:"data,omitempty"`
 }
 
 // Event is something that a customer does in the shop.
@@ -114,7 +125,7 @@ func (s *Story) check() error {
 		}
 		last = s.Then[i].At
 		if s.Then[i].empty() {
-			wrong = append(wrong, fmt.Errorf("%s: nothing happens: write import, track, opens, clicks or unsubscribes", what))
+			wrong = append(wrong, fmt.Errorf("%s: nothing happens: write import, track, opens, clicks, unsubscribes or line", what))
 		}
 		wrong = append(wrong, s.Then[i].Import.check(what+".import"))
 	}
@@ -131,7 +142,7 @@ func (s *Story) check() error {
 }
 
 func (s *Scene) empty() bool {
-	return s.Import == nil && s.Track == nil && s.Opens == nil && s.Clicks == nil && s.Unsubscribes == nil
+	return s.Import == nil && s.Track == nil && s.Opens == nil && s.Clicks == nil && s.Unsubscribes == nil && s.Line == nil
 }
 
 func (m Import) check(what string) error {

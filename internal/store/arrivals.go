@@ -129,7 +129,7 @@ type listener struct {
 // listeners are those of a kind, by name.
 func (t *Tx) listeners(ctx context.Context, ns, kind string) (map[string][]listener, error) {
 	out := map[string][]listener{}
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var name string
 		var l listener
 		var late int64
@@ -148,7 +148,7 @@ func (t *Tx) listeners(ctx context.Context, ns, kind string) (map[string][]liste
 // takes them away: what the transaction does not decide is lost. Whoever calls it holds the scenario's row.
 func (t *Tx) Arrivals(ctx context.Context, ns, scenario, upTo string, limit int) ([]Arrival, error) {
 	var out []Arrival
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var a Arrival
 		var at int64
 		var facts []byte
@@ -171,7 +171,30 @@ func (t *Tx) Arrivals(ctx context.Context, ns, scenario, upTo string, limit int)
 	if _, err := t.Exec(ctx, `DELETE FROM arrivals WHERE ns = $1 AND scenario = $2 AND id `+t.dialect.AnyText(3), ns, scenario, List(t.dialect, ids)); err != nil {
 		return nil, fmt.Errorf("take who came: %w", err)
 	}
-	return out, nil
+	return t.arrived(ctx, ns, out)
+}
+
+// arrived gives arrivals to those into whom their customers were merged, and keeps the others from being
+// merged before the transaction ends: what it lets them in to would be left behind.
+func (t *Tx) arrived(ctx context.Context, ns string, arrivals []Arrival) ([]Arrival, error) {
+	if t.dialect == Postgres {
+		if err := t.holdCustomers(ctx, ns, arrivals); err != nil {
+			return nil, err
+		}
+	}
+	return ofSurvivors(ctx, t, ns, arrivals, func(a *Arrival) *string { return &a.Customer })
+}
+
+func (t *Tx) holdCustomers(ctx context.Context, ns string, arrivals []Arrival) error {
+	ids := make([]string, len(arrivals))
+	for i := range arrivals {
+		ids[i] = arrivals[i].Customer
+	}
+	ids = distinct(ids)
+	if _, err := t.Exec(ctx, `SELECT id FROM customers WHERE ns = $1 AND id `+t.dialect.AnyText(2)+` ORDER BY id`+t.dialect.ForKeyShare(), ns, List(t.dialect, ids)); err != nil {
+		return fmt.Errorf("hold who came: %w", err)
+	}
+	return nil
 }
 
 // Waits holds, on enrolments, for those who wait between two steps. Who has not come to the first one yet

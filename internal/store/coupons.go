@@ -25,7 +25,7 @@ func (t *Tx) UpsertCoupons(ctx context.Context, ns string, coupons []Coupon) (Co
 		pools[i], codes[i] = coupons[i].Pool, coupons[i].Code
 	}
 	stored := make(map[string]couponRow)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var r couponRow
 		err := rows.Scan(&r.pool, &r.code, &r.expiresAt)
 		stored[key(r.pool, r.code)] = r

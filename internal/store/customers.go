@@ -25,6 +25,10 @@ var customerColumns = []string{"ns", "id", "email", "phone", "line_user_id", "at
 
 // UpsertCustomers adds what is said to what is known of customers. now is the business time.
 func (t *Tx) UpsertCustomers(ctx context.Context, ns string, customers []Customer, now time.Time) (Counts, error) {
+	customers, err := ofSurvivors(ctx, t, ns, customers, func(c *Customer) *string { return &c.ID })
+	if err != nil {
+		return Counts{}, err
+	}
 	ids := make([]string, len(customers))
 	for i := range customers {
 		ids[i] = customers[i].ID
@@ -44,6 +48,16 @@ func (t *Tx) UpsertCustomers(ctx context.Context, ns string, customers []Custome
 		return append(row, ns, r.id, r.email.column(), r.phone.column(), r.line.column(), attributesText(r.attributes), r.createdAt, Millis(now))
 	})
 	if err != nil {
+		return Counts{}, err
+	}
+	added := make([]string, len(m.added))
+	for i := range m.added {
+		added[i] = m.added[i].id
+	}
+	if err := t.returned(ctx, ns, added); err != nil {
+		return Counts{}, err
+	}
+	if err := t.notMerged(ctx, ns, ids); err != nil {
 		return Counts{}, err
 	}
 	// Only now, since whoever else writes a consent locks its customer first.
@@ -80,7 +94,7 @@ func (c *Counts) consentsChanged(customers merged[customerRow], consents merged[
 
 func (t *Tx) readCustomers(ctx context.Context, ns string, ids []string) (map[string]customerRow, error) {
 	stored := make(map[string]customerRow, len(ids))
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var r customerRow
 		var attributes []byte
 		if err := rows.Scan(&r.id, &r.email, &r.phone, &r.line, &attributes, &r.createdAt); err != nil {
@@ -165,7 +179,7 @@ func (t *Tx) touchCustomers(ctx context.Context, ns string, customers merged[cus
 // ensureCustomers makes a row for each customer who has none: facts may come in any order.
 func (t *Tx) ensureCustomers(ctx context.Context, ns string, ids []string, lock string, now time.Time) error {
 	known := make(map[string]bool, len(ids))
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		known[id] = true
@@ -181,7 +195,14 @@ func (t *Tx) ensureCustomers(ctx context.Context, ns string, ids []string, lock 
 			t.Touch(ns, id, TouchedNew)
 		}
 	}
-	return write(ctx, t, "customers", customerColumns, 2, m, func(id string, row []any) []any {
+	err = write(ctx, t, "customers", customerColumns, 2, m, func(id string, row []any) []any {
 		return append(row, ns, id, nil, nil, nil, string(emptyObject), Millis(now), Millis(now))
 	})
+	if err != nil {
+		return err
+	}
+	if err := t.returned(ctx, ns, m.added); err != nil {
+		return err
+	}
+	return t.notMerged(ctx, ns, ids)
 }

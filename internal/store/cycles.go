@@ -54,7 +54,7 @@ func (l *learner) learn(ctx context.Context, g target) (c cycle, ok bool, err er
 	}
 	var sample replenish.Sample
 	query, args := g.purchases(l.store.dialect, l.ns, nil)
-	err = collect(ctx, l.store, func(rows *sql.Rows) error {
+	err = Each(ctx, l.store, func(rows *sql.Rows) error {
 		var customer string
 		var at int64
 		err := rows.Scan(&customer, &at)
@@ -211,7 +211,7 @@ func (s *Store) repredict(ctx context.Context, ns string, g target, now time.Tim
 
 func (s *Store) readIDs(ctx context.Context, page func(after string) (string, []any), after string) (ids []string, err error) {
 	query, args := page(after)
-	err = collect(ctx, s, func(rows *sql.Rows) error {
+	err = Each(ctx, s, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		ids = append(ids, id)
@@ -246,7 +246,7 @@ func (s *Store) batches(ctx context.Context, ns string, g target) iter.Seq2[[]st
 		stopped := errors.New("stopped")
 		var batch []string
 		query, args := g.purchases(s.dialect, ns, nil)
-		err := collect(ctx, s, func(rows *sql.Rows) error {
+		err := Each(ctx, s, func(rows *sql.Rows) error {
 			var customer string
 			var at int64
 			if err := rows.Scan(&customer, &at); err != nil {

@@ -114,10 +114,26 @@ func (d Dialect) ForUpdate() string {
 	return ""
 }
 
+// ForUpdateOf is ForUpdate for the rows of one of the tables that a SELECT joins.
+func (d Dialect) ForUpdateOf(table string) string {
+	if d == Postgres {
+		return " FOR UPDATE OF " + table
+	}
+	return ""
+}
+
 // ForShare keeps others from changing the rows that a SELECT finds until the transaction ends.
 func (d Dialect) ForShare() string {
 	if d == Postgres {
 		return " FOR SHARE"
+	}
+	return ""
+}
+
+// ForKeyShare keeps others from deleting the rows that a SELECT finds until the transaction ends.
+func (d Dialect) ForKeyShare() string {
+	if d == Postgres {
+		return " FOR KEY SHARE"
 	}
 	return ""
 }

@@ -43,13 +43,13 @@ func (t *Tx) syncEngagements(ctx context.Context, ns, kind, engagements, message
 		t.Touch(ns, id, TouchedEngagement)
 		return err
 	}
-	err := collect(ctx, t, touch, `DELETE FROM engagements WHERE ns = $1 AND kind = $2 AND `+engagements+`
+	err := Each(ctx, t, touch, `DELETE FROM engagements WHERE ns = $1 AND kind = $2 AND `+engagements+`
 		AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = engagements.message_id AND m.`+column+` IS NOT NULL)
 		RETURNING customer_id`, ns, kind, list)
 	if err != nil {
 		return fmt.Errorf("take engagements back: %w", err)
 	}
-	err = collect(ctx, t, touch, `INSERT INTO engagements (ns, message_id, kind, customer_id, at, scenario, channel)
+	err = Each(ctx, t, touch, `INSERT INTO engagements (ns, message_id, kind, customer_id, at, scenario, channel)
 		SELECT m.ns, m.id, CAST($2 AS TEXT), m.customer_id, m.`+column+`, m.scenario, m.channel FROM messages m
 		WHERE m.ns = $1 AND `+messages+` AND m.`+column+` IS NOT NULL
 		ON CONFLICT (ns, message_id, kind) DO UPDATE SET at = excluded.at WHERE engagements.at <> excluded.at

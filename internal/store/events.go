@@ -17,6 +17,10 @@ var eventColumns = []string{"ns", "id", "customer_id", "name", "occurred_at", "p
 // UpsertEvents adds events or replaces those with the same id, and brings the wish lists that they
 // are about up to date. now is the business time.
 func (t *Tx) UpsertEvents(ctx context.Context, ns string, events []Event, now time.Time) (Counts, error) {
+	events, err := ofSurvivors(ctx, t, ns, events, func(e *Event) *string { return &e.CustomerID })
+	if err != nil {
+		return Counts{}, err
+	}
 	ids, customers := make([]string, len(events)), make([]string, len(events))
 	for i := range events {
 		ids[i], customers[i] = events[i].ID, events[i].CustomerID
@@ -25,11 +29,9 @@ func (t *Tx) UpsertEvents(ctx context.Context, ns string, events []Event, now ti
 	if err != nil {
 		return Counts{}, err
 	}
-	// Whoever writes a wish list holds its customer's row, in this order, so that it misses no event.
-	if err := t.ensureCustomers(ctx, ns, wishers(events, stored), t.dialect.ForUpdate(), now); err != nil {
-		return Counts{}, err
-	}
-	if err := t.ensureCustomers(ctx, ns, distinct(customers), "", now); err != nil {
+	// Whoever writes a wish list holds its customer's row, in this order, so that it misses no event; and of
+	// the others none may be merged into another customer meanwhile.
+	if err := t.ensureCustomers(ctx, ns, distinct(append(wishers(events, stored), customers...)), t.dialect.ForUpdate(), now); err != nil {
 		return Counts{}, err
 	}
 	if len(stored) > 0 {
@@ -89,7 +91,7 @@ func wishers(events []Event, stored map[string]Event) []string {
 
 func (t *Tx) readEvents(ctx context.Context, ns string, ids []string, lock string) (map[string]Event, error) {
 	stored := make(map[string]Event)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var e Event
 		var at int64
 		var properties []byte

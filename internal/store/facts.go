@@ -30,7 +30,7 @@ type Customer struct {
 	Email, Phone, LineUserID Field[string]
 	// Attributes are set one by one: one that is not here stays, one that is null goes.
 	Attributes map[string]json.RawMessage
-	// Consents are states by kind of channel.
+	// Consents are states by kind of channel, such as email, or by that and a purpose, such as email/news.
 	Consents map[string]string
 }
 

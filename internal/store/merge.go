@@ -6,8 +6,6 @@ package store
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -85,21 +83,6 @@ func write[R any](ctx context.Context, t *Tx, table string, columns []string, ke
 		}
 	}
 	return nil
-}
-
-// collect hands each row of a query to scan.
-func collect(ctx context.Context, q Querier, scan func(*sql.Rows) error, query string, args ...any) (err error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
 }
 
 // distinct is the values without repetition, in order.

@@ -56,7 +56,7 @@ func (t *Tx) refreshMetrics(ctx context.Context, ns string, customers []string) 
 
 func (t *Tx) readMetrics(ctx context.Context, ns string, customers []string) (map[string]metricsRow, error) {
 	stored := make(map[string]metricsRow)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var r metricsRow
 		err := rows.Scan(&r.customer, &r.orders, &r.spend, &r.first, &r.last, &r.previous)
 		stored[r.customer] = r
@@ -129,7 +129,7 @@ func (s *Store) RebuildMetrics(ctx context.Context, ns string) error {
 	for after, more := "", true; more; {
 		err := s.Tx(ctx, func(tx *Tx) error {
 			var customers []string
-			err := collect(ctx, tx, func(rows *sql.Rows) error {
+			err := Each(ctx, tx, func(rows *sql.Rows) error {
 				var id string
 				err := rows.Scan(&id)
 				customers = append(customers, id)

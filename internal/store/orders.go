@@ -30,6 +30,10 @@ var (
 // UpsertOrders adds orders or replaces those with the same id, and brings the metrics and predictions
 // of all customers they touch up to date. now is the business time.
 func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now time.Time) (Counts, error) {
+	orders, err := ofSurvivors(ctx, t, ns, orders, func(o *Order) *string { return &o.CustomerID })
+	if err != nil {
+		return Counts{}, err
+	}
 	ids, customers := make([]string, len(orders)), make([]string, len(orders))
 	for i := range orders {
 		ids[i], customers[i] = orders[i].ID, orders[i].CustomerID
@@ -38,7 +42,11 @@ func (t *Tx) UpsertOrders(ctx context.Context, ns string, orders []Order, now ti
 	if err != nil {
 		return Counts{}, err
 	}
-	m := merge(orders, func(o *Order) string { return o.ID }, stored, applyOrder, sameOrder)
+	return t.writeMerged(ctx, ns, merge(orders, func(o *Order) string { return o.ID }, stored, applyOrder, sameOrder), stored, now)
+}
+
+// writeMerged writes a merged batch of orders, and all that follows from it.
+func (t *Tx) writeMerged(ctx context.Context, ns string, m merged[orderRow], stored map[string]orderRow, now time.Time) (Counts, error) {
 	if err := t.writeOrders(ctx, ns, m, now); err != nil {
 		return Counts{}, err
 	}
@@ -151,7 +159,7 @@ func (t *Tx) lockOrders(ctx context.Context, ns string, ids, customers []string,
 func (t *Tx) readOrders(ctx context.Context, ns string, ids []string) (map[string]orderRow, error) {
 	stored := make(map[string]orderRow)
 	list := List(t.dialect, ids)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var r orderRow
 		err := rows.Scan(&r.id, &r.customer, &r.placedAt, &r.total, &r.currency, &r.status, &r.source)
 		stored[r.id] = r
@@ -164,7 +172,7 @@ func (t *Tx) readOrders(ctx context.Context, ns string, ids []string) (map[strin
 	if len(stored) == 0 {
 		return stored, nil
 	}
-	err = collect(ctx, t, func(rows *sql.Rows) error {
+	err = Each(ctx, t, func(rows *sql.Rows) error {
 		var id string
 		var item Item
 		if err := rows.Scan(&id, &item.ProductID, &item.Name, &item.Category, &item.Quantity, &item.Price); err != nil {

@@ -20,7 +20,7 @@ func (t *Tx) UpsertProducts(ctx context.Context, ns string, products []Product, 
 		ids[i] = products[i].ID
 	}
 	stored, created := make(map[string]Product), make(map[string]int64)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var p Product
 		var at int64
 		err := rows.Scan(&p.ID, &p.Name, &p.Category, &p.Price, &p.Stock, &p.URL, &p.ImageURL, &at)
@@ -67,7 +67,7 @@ func (t *Tx) touchFavouring(ctx context.Context, ns string, m merged[Product], s
 	if len(moved) == 0 {
 		return nil
 	}
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var id string
 		err := rows.Scan(&id)
 		t.Touch(ns, id, TouchedFavourite)

@@ -42,7 +42,7 @@ func reachOf() string {
 // suppressions. condition chooses customers and may use args from $2 on.
 func (t *Tx) updateReach(ctx context.Context, ns, condition string, args ...any) error {
 	reach := reachOf()
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var id string
 		if err := rows.Scan(&id); err != nil {
 			return err

@@ -123,7 +123,7 @@ func (t *Tx) addPurchases(ctx context.Context, ns string, g *trackedRow, anew []
 // readHistories replaces the histories of customers by what their orders make.
 func (t *Tx) readHistories(ctx context.Context, ns string, g target, customers []string, histories map[string]replenish.History) error {
 	query, args := g.purchases(t.dialect, ns, customers)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var customer string
 		var at int64
 		err := rows.Scan(&customer, &at)
@@ -140,7 +140,7 @@ func (t *Tx) readHistories(ctx context.Context, ns string, g target, customers [
 
 func (t *Tx) readReplenishments(ctx context.Context, ns string, g target, customers []string) (map[string]replenishment, error) {
 	stored := make(map[string]replenishment, len(customers))
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err := Each(ctx, t, func(rows *sql.Rows) error {
 		var r replenishment
 		err := rows.Scan(&r.customer, &r.history.Purchases, &r.history.LastAt, &r.history.LogSum, &r.missed, &r.due, &r.confidence)
 		stored[r.customer] = r

@@ -51,7 +51,7 @@ func (t *Tx) checkTarget(ctx context.Context, ns string, g *trackedRow) (wrong i
 			wrong++
 		}
 	}
-	err = collect(ctx, t, func(rows *sql.Rows) error {
+	err = Each(ctx, t, func(rows *sql.Rows) error {
 		var r replenishment
 		var kind, at int64
 		if err := rows.Scan(&r.customer, &kind, &at, &r.history.Purchases, &r.history.LogSum, &r.missed, &r.due, &r.confidence); err != nil {

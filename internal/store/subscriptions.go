@@ -21,15 +21,19 @@ var subscriptionColumns = []string{"ns", "id", "customer_id", "plan", "status", 
 
 // UpsertSubscriptions adds what is said to what is known of subscriptions. now is the business time.
 func (t *Tx) UpsertSubscriptions(ctx context.Context, ns string, subscriptions []Subscription, now time.Time) (Counts, error) {
+	subscriptions, err := ofSurvivors(ctx, t, ns, subscriptions, func(s *Subscription) *string { return &s.CustomerID })
+	if err != nil {
+		return Counts{}, err
+	}
 	ids, customers := make([]string, len(subscriptions)), make([]string, len(subscriptions))
 	for i := range subscriptions {
 		ids[i], customers[i] = subscriptions[i].ID, subscriptions[i].CustomerID
 	}
-	if err := t.ensureCustomers(ctx, ns, distinct(customers), "", now); err != nil {
+	if err := t.ensureCustomers(ctx, ns, distinct(customers), t.dialect.ForUpdate(), now); err != nil {
 		return Counts{}, err
 	}
 	stored := make(map[string]subscriptionRow)
-	err := collect(ctx, t, func(rows *sql.Rows) error {
+	err = Each(ctx, t, func(rows *sql.Rows) error {
 		var r subscriptionRow
 		err := rows.Scan(&r.id, &r.customer, &r.plan, &r.status, &r.startedAt, &r.cancelledAt, &r.deliversAt)
 		stored[r.id] = r

@@ -123,7 +123,7 @@ func (s *Store) backfill(ctx context.Context, ns string, g target, now time.Time
 func (s *Store) dropUnwanted(ctx context.Context, ns string, now time.Time) error {
 	var unwanted []target
 	before := Millis(now.Add(-wantedFor))
-	err := collect(ctx, s, func(rows *sql.Rows) error {
+	err := Each(ctx, s, func(rows *sql.Rows) error {
 		var g target
 		err := rows.Scan(&g.scope, &g.id)
 		unwanted = append(unwanted, g)

@@ -111,7 +111,7 @@ func (t *Tx) lockTracking(ctx context.Context, ns, lock string) (wanted int64, e
 }
 
 func readTracked(ctx context.Context, q Querier, ns string) (tracked []trackedRow, err error) {
-	err = collect(ctx, q, func(rows *sql.Rows) error {
+	err = Each(ctx, q, func(rows *sql.Rows) error {
 		var r trackedRow
 		var ready, applied Field[int64]
 		var median float64

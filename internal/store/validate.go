@@ -35,7 +35,7 @@ var minTime, maxTime = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC), time.Date(22
 // Validate normalises what is said about a customer, and tells what cannot be. A fact that was not
 // validated may fail its whole batch.
 func (c *Customer) Validate() error {
-	if err := validID("id", c.ID); err != nil {
+	if err := validCustomer("id", c.ID); err != nil {
 		return err
 	}
 	for _, field := range []struct {
@@ -67,12 +67,10 @@ func (c *Customer) Validate() error {
 		}
 		c.Attributes[name] = canonical
 	}
-	for channel, state := range c.Consents {
-		if !slices.Contains(Channels, channel) {
-			return &FieldError{"consent_" + channel, "is no kind of channel: there are email, line and sms"}
-		}
-		if state != ConsentGranted && state != ConsentWithdrawn {
-			return &FieldError{"consent_" + channel, "is neither granted nor withdrawn"}
+	for about, state := range c.Consents {
+		channel, purpose, _ := strings.Cut(about, "/")
+		if err := (Said{channel, purpose, state}).check(); err != nil {
+			return &FieldError{"consent_" + strings.ReplaceAll(about, "/", "_"), err.Error()}
 		}
 	}
 	return nil
@@ -81,7 +79,7 @@ func (c *Customer) Validate() error {
 // Validate tells what an order cannot be.
 func (o *Order) Validate() error {
 	err := errors.Join(
-		validID("id", o.ID), validID("customer_id", o.CustomerID), validTime("placed_at", o.PlacedAt),
+		validID("id", o.ID), validCustomer("customer_id", o.CustomerID), validTime("placed_at", o.PlacedAt),
 		validTotal("total", o.Total),
 		validField("currency", &o.Currency, checkID), validField("status", &o.Status, checkID), validField("source", &o.Source, checkID))
 	if err != nil {
@@ -116,7 +114,7 @@ func (p *Product) Validate() error {
 
 // Validate normalises an event's properties, and tells what cannot be.
 func (e *Event) Validate() error {
-	if err := errors.Join(validID("id", e.ID), validID("customer_id", e.CustomerID), validID("name", e.Name), validTime("occurred_at", e.OccurredAt)); err != nil {
+	if err := errors.Join(validID("id", e.ID), validCustomer("customer_id", e.CustomerID), validID("name", e.Name), validTime("occurred_at", e.OccurredAt)); err != nil {
 		return first(err)
 	}
 	if e.Properties == nil {
@@ -136,7 +134,7 @@ func (e *Event) Validate() error {
 
 // Validate normalises the status of a subscription, and tells what cannot be.
 func (s *Subscription) Validate() error {
-	err := errors.Join(validID("id", s.ID), validID("customer_id", s.CustomerID), validField("plan", &s.Plan, checkID))
+	err := errors.Join(validID("id", s.ID), validCustomer("customer_id", s.CustomerID), validField("plan", &s.Plan, checkID))
 	for i, field := range []Field[time.Time]{s.StartedAt, s.CancelledAt, s.NextDelivery} {
 		if t, ok := field.Get(); ok {
 			err = errors.Join(err, validTime([]string{"started_at", "cancelled_at", "next_delivery_at"}[i], t))
@@ -166,6 +164,14 @@ func first(err error) error {
 		return joined.Unwrap()[0]
 	}
 	return err
+}
+
+// validCustomer keeps the ids of customers apart from the pseudonyms of those who were erased.
+func validCustomer(field, id string) error {
+	if IsErased(id) {
+		return &FieldError{field, "begins with " + erasedPrefix + ", which is kept for customers who were erased"}
+	}
+	return validID(field, id)
 }
 
 func validID(field, id string) error {
@@ -243,3 +249,6 @@ func shorten(s string) string {
 	}
 	return s
 }
+
+// CheckID tells why an id cannot be one.
+func CheckID(id string) error { return checkID(id) }

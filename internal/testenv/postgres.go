@@ -46,6 +46,8 @@ type PostgresOptions struct {
 	Dir string
 	// Settings, such as shared_buffers=2GB, hold instead of those for tests.
 	Settings []string
+	// StandbyOf makes the server a copy of that one, which it follows until Promote.
+	StandbyOf *PostgresServer
 }
 
 // StartPostgresWith is StartPostgres with options.
@@ -81,7 +83,12 @@ func startPostgres(ctx context.Context, bin string, o PostgresOptions) (_ *Postg
 			err = errors.Join(err, g.stop(syscall.SIGQUIT))
 		}
 	}()
-	password, err := initPostgres(ctx, bin, g, credential)
+	var password string
+	if o.StandbyOf != nil {
+		password, err = copyPostgres(ctx, bin, g, credential, o.StandbyOf)
+	} else {
+		password, err = initPostgres(ctx, bin, g, credential)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -106,15 +113,11 @@ func startPostgres(ctx context.Context, bin string, o PostgresOptions) (_ *Postg
 		Scheme: "postgres", User: url.UserPassword("kaeru", password),
 		Host: "127.0.0.1:" + ports[0], Path: "/postgres", RawQuery: "sslmode=disable",
 	}
-	db, err := sql.Open("pgx", address.String())
-	if err != nil {
-		return nil, fmt.Errorf("open the new server: %w", err)
-	}
-	defer func() { _ = db.Close() }()
-	if err := server.await(ctx, db.PingContext); err != nil {
+	s := &PostgresServer{URL: address, group: g}
+	if err := s.await(ctx, server); err != nil {
 		return nil, err
 	}
-	return &PostgresServer{URL: address, group: g}, nil
+	return s, nil
 }
 
 // initPostgres makes the server's files, unless they are there, and gives its password.

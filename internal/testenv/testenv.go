@@ -44,20 +44,44 @@ var (
 // process: what a test makes belongs in a Namespace of its own.
 func ControlPlane(tb testing.TB) *Cluster {
 	tb.Helper()
-	return controlPlane.get(tb, func(ctx context.Context) (*Cluster, error) {
-		root, err := repositoryRoot()
-		if err != nil {
-			return nil, err
+	return controlPlane.get(tb, startWithCRDs)
+}
+
+// OwnControlPlane is one that ends with the test, for managers that must be the only ones, and for what
+// would keep those of later tests busy.
+func OwnControlPlane(tb testing.TB) *Cluster {
+	tb.Helper()
+	c, err := startWithCRDs(context.Background())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := c.Stop(); err != nil {
+			tb.Error(err)
 		}
-		return StartControlPlane(ctx, Options{CRDs: []string{filepath.Join(root, "config", "crd", "bases")}})
 	})
+	return c
+}
+
+func startWithCRDs(ctx context.Context) (*Cluster, error) {
+	root, err := repositoryRoot()
+	if err != nil {
+		return nil, err
+	}
+	return StartControlPlane(ctx, Options{CRDs: []string{filepath.Join(root, "config", "crd", "bases")}})
 }
 
 // Namespace makes a namespace in ControlPlane and returns its name. It is not deleted: nothing
 // there would finish that, and the whole server ends with the process.
 func Namespace(tb testing.TB) string {
 	tb.Helper()
-	client, err := kubernetes.NewForConfig(ControlPlane(tb).Config)
+	return ControlPlane(tb).Namespace(tb)
+}
+
+// Namespace makes a namespace and returns its name.
+func (c *Cluster) Namespace(tb testing.TB) string {
+	tb.Helper()
+	client, err := kubernetes.NewForConfig(c.Config)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -9,14 +9,17 @@ import (
 	"github.com/kaeru-dev/kaeru/internal/channel"
 )
 
-// Check connects and logs in anew, as the first mail would. There is no quota to ask for.
+// Check connects and logs in anew, as the first mail would, and looks for the signing key in DNS. There
+// is no quota to ask for.
 func (s *Sender) Check(ctx context.Context) (channel.Account, error) {
+	signing := make(chan *channel.Signing, 1)
+	go func() { signing <- s.published(ctx) }()
 	c, err := s.dial(ctx)
 	if err != nil {
 		return channel.Account{}, s.checkError(ctx, err)
 	}
 	defer c.quit()
-	return channel.Account{Name: s.address()}, nil
+	return channel.Account{Name: s.address(), Signing: <-signing}, nil
 }
 
 // advice is what an operator can do about a reason.

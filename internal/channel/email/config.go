@@ -19,6 +19,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
+	"github.com/kaeru-dev/kaeru/internal/content"
 )
 
 // TLSMode says when TLS begins.
@@ -39,9 +40,11 @@ type Config struct {
 	From string
 	// ReplyTo is the same, or empty.
 	ReplyTo string
-	// ReturnPath is where bounces go: bounces@shop.example becomes bounces+<key>@shop.example. Empty
+	// ReturnPath is where bounces go: bounces@shop.example becomes bounces+<token>@shop.example. Empty
 	// for From's address, which tells no bounce from another.
 	ReturnPath string
+	// BounceToken signs what names a message in ReturnPath; without it bounces name none.
+	BounceToken func(message uuid.UUID, to string) string
 
 	Host string
 	// Port is 0 for 587, or 465 with Implicit.
@@ -54,6 +57,11 @@ type Config struct {
 	Username, Password string
 	// HELO is how we introduce ourselves; empty for From's domain.
 	HELO string
+
+	// DKIM signs the mails; nil leaves that to the server.
+	DKIM *DKIM
+	// Resolver is asked whether the key is published; nil for the system's.
+	Resolver TXTResolver
 
 	// MaxConnections is how many mails are sent at a time at most; 0 for 8.
 	MaxConnections int
@@ -88,6 +96,9 @@ func (c Config) withDefaults() Config {
 	if c.IdleTimeout <= 0 {
 		c.IdleTimeout = 30 * time.Second
 	}
+	if c.Resolver == nil {
+		c.Resolver = net.DefaultResolver
+	}
 	return c
 }
 
@@ -98,6 +109,7 @@ type Sender struct {
 	replyTo    *mail.Address
 	returnPath string
 	domain     string
+	signer     *signer // nil where mails are not signed
 	tls        *tls.Config
 	pool       *pool
 }
@@ -125,6 +137,9 @@ func New(c Config) (*Sender, error) {
 			return nil, errors.New("returnPath is not a plain mail address without +: write it like bounces@shop.example")
 		}
 		s.returnPath = path.Address
+		if local, _, _ := cutAddress(s.returnPath); len(local) > maxReturnLocal {
+			return nil, fmt.Errorf("returnPath has more than %d characters before the @, and what names the message goes behind them: write it like bounces@shop.example", maxReturnLocal)
+		}
 	}
 	switch {
 	case c.Host == "" || strings.ContainsAny(c.Host, " \t\r\n/:"):
@@ -135,6 +150,11 @@ func New(c Config) (*Sender, error) {
 		return nil, fmt.Errorf("smtp.tls %q is not known: write STARTTLS, Implicit or Disabled", c.TLS)
 	case (c.Username == "") != (c.Password == ""):
 		return nil, errors.New("username or password is empty: put both into the Secret, or take the Secret away")
+	}
+	if c.DKIM != nil {
+		if s.signer, err = newSigner(c.DKIM, s.domain); err != nil {
+			return nil, err
+		}
 	}
 	if s.config.HELO == "" {
 		s.config.HELO = s.domain
@@ -148,11 +168,18 @@ func (s *Sender) address() string {
 	return net.JoinHostPort(s.config.Host, strconv.Itoa(s.config.Port))
 }
 
-// envelopeFrom names the message, so that a bounce does.
-func (s *Sender) envelopeFrom(key uuid.UUID) string {
+// maxReturnLocal leaves room for a plus sign and a token in the 64 octets of a local part.
+const maxReturnLocal = 64 - 1 - content.BounceTokenSize
+
+// envelopeFrom names the message, so that a bounce does. Keys can be worked out by who knows what
+// they are made of, so the name is a signed one.
+func (s *Sender) envelopeFrom(key uuid.UUID, to string) string {
 	address := s.from.Address
 	if local, domain, ok := cutAddress(s.returnPath); ok {
-		address = local + "+" + key.String() + "@" + domain
+		address = s.returnPath
+		if s.config.BounceToken != nil {
+			address = local + "+" + s.config.BounceToken(key, to) + "@" + domain
+		}
 	}
 	return path(address)
 }

@@ -55,6 +55,8 @@ type conn struct {
 	smtp *smtp.Client
 	// open is true while a transaction has begun and not ended, so that RSET is due.
 	open bool
+	// broken is true when nobody knows what the server will take the next line for.
+	broken bool
 	// reused is true when the connection has waited in the pool.
 	reused bool
 	idle   *time.Timer
@@ -173,8 +175,6 @@ func (s *Sender) greet(ctx context.Context, raw net.Conn, w *watch) (*smtp.Clien
 			return nil, &stepError{securing, err}
 		}
 	}
-	// A server that relays on need not know UTF-8 addresses; it is asked for where they are used.
-	client.SkipSMTPUTF8(true)
 	if s.config.Username == "" {
 		return client, nil
 	}

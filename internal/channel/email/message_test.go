@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+
 	"github.com/kaeru-dev/kaeru/internal/channel"
 )
 
@@ -206,14 +208,20 @@ func FuzzRecipient(f *testing.F) {
 
 func TestEnvelope(t *testing.T) {
 	m := message()
-	tests := map[string]struct{ returnPath, want string }{
-		"VERP":           {"bounces@shop.example", "<bounces+" + m.Key.String() + "@shop.example>"},
-		"no return path": {"", "<news@shop.example>"},
+	sign := func(key uuid.UUID, to string) string { return key.String()[:8] + strings.ReplaceAll(to, "@", "-at-") }
+	tests := map[string]struct {
+		returnPath string
+		sign       func(uuid.UUID, string) string
+		want       string
+	}{
+		"VERP":           {"bounces@shop.example", sign, "<bounces+" + sign(m.Key, m.To) + "@shop.example>"},
+		"unsigned":       {"bounces@shop.example", nil, "<bounces@shop.example>"},
+		"no return path": {"", sign, "<news@shop.example>"},
 	}
 	for name, tt := range tests {
 		c := config(25)
-		c.ReturnPath = tt.returnPath
-		if got := sender(t, c).envelopeFrom(m.Key); got != tt.want {
+		c.ReturnPath, c.BounceToken = tt.returnPath, tt.sign
+		if got := sender(t, c).envelopeFrom(m.Key, m.To); got != tt.want {
 			t.Errorf("%s: %q, want %q", name, got, tt.want)
 		}
 	}
@@ -229,6 +237,7 @@ func TestNew(t *testing.T) {
 		"no from":             {func(c *Config) { c.From = "" }, false},
 		"bad reply-to":        {func(c *Config) { c.ReplyTo = "help" }, false},
 		"bad return path":     {func(c *Config) { c.ReturnPath = "bounces+x@shop.example" }, false},
+		"long return path":    {func(c *Config) { c.ReturnPath = "bounces-of-our-news@shop.example" }, false},
 		"no host":             {func(c *Config) { c.Host = "" }, false},
 		"port in the host":    {func(c *Config) { c.Host = "smtp.shop.example:587" }, false},
 		"bad port":            {func(c *Config) { c.Port = 70000 }, false},

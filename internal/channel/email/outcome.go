@@ -137,7 +137,9 @@ func temporary(at stage, r reply) channel.Outcome {
 	case at == addressing && r.code != 421:
 		return retry(channel.ReasonRecipientUnreachable)
 	}
-	return retry(channel.ReasonProviderFailing)
+	o := retry(channel.ReasonProviderFailing)
+	o.Slow = r.code == 421 // it hangs up: more often than not on those who bring too much
+	return o
 }
 
 // loginWanted are the codes of a server that wants a login, or another one.

@@ -5,12 +5,16 @@ package email
 
 import (
 	"bufio"
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/textproto"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // script is an SMTP server that answers each verb with a fixed reply. The greeting is the verb
@@ -21,10 +25,16 @@ type script struct {
 	replies map[string]string
 	// once holds replies that are given one time, before those of replies.
 	once map[string]string
+	// pipelining offers it. strict refuses RCPT and DATA after what came before was refused, as most
+	// servers do.
+	pipelining, strict bool
+	// away is how long each answer to what came at once is under way.
+	away time.Duration
 
 	mu          sync.Mutex
 	connections int
 	verbs       []string
+	together    int // mails whose recipient came with their sender
 	lines       []string
 	mails       []string
 }
@@ -76,20 +86,32 @@ func (s *script) talk(c net.Conn, done <-chan struct{}) {
 	if !s.say(c, "GREET") {
 		return
 	}
-	for {
+	for going := true; ; {
 		line, err := in.ReadString('\n')
 		if err != nil {
 			return
+		}
+		if s.away > 0 && in.Buffered() == 0 {
+			time.Sleep(s.away)
 		}
 		verb := strings.ToUpper(strings.Fields(line + " ?")[0])
 		s.note(verb, "")
 		s.mu.Lock()
 		s.lines = append(s.lines, strings.TrimSpace(line))
+		if verb == "MAIL" && in.Buffered() > 0 {
+			s.together++
+		}
 		s.mu.Unlock()
-		if !s.say(c, verb) {
+		answer := s.take(verb)
+		going = going || verb == "MAIL"
+		if s.strict && !going && (verb == "RCPT" || verb == "DATA") {
+			answer = "503 5.5.1 Bad sequence of commands"
+		}
+		going = going && strings.HasPrefix(answer, "2")
+		if !s.answer(c, answer) {
 			return
 		}
-		if verb == "DATA" && strings.HasPrefix(s.reply("DATA"), "354") && !s.read(c, in) {
+		if verb == "DATA" && strings.HasPrefix(answer, "354") && !s.read(c, in) {
 			return
 		}
 	}
@@ -109,6 +131,7 @@ func (s *script) read(c net.Conn, in *bufio.Reader) bool {
 		}
 		if line == ".\r\n" {
 			s.note(".", mail.String())
+			time.Sleep(s.away)
 			return s.say(c, ".")
 		}
 		mail.WriteString(strings.TrimPrefix(line, "."))
@@ -138,10 +161,20 @@ func (s *script) take(verb string) string {
 	r, ok := s.once[verb]
 	delete(s.once, verb)
 	s.mu.Unlock()
-	if ok {
-		return r
+	if !ok {
+		r = s.reply(verb)
 	}
-	return s.reply(verb)
+	if verb == "EHLO" && s.pipelining {
+		r = "250-mx.example\r\n250-PIPELINING\r\n" + r
+	}
+	return r
+}
+
+// first gives a reply one time.
+func (s *script) first(verb, reply string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.once = map[string]string{verb: reply}
 }
 
 func (s *script) set(verb, reply string) {
@@ -150,8 +183,9 @@ func (s *script) set(verb, reply string) {
 	s.replies[verb] = reply
 }
 
-func (s *script) say(c net.Conn, verb string) bool {
-	r := s.take(verb)
+func (s *script) say(c net.Conn, verb string) bool { return s.answer(c, s.take(verb)) }
+
+func (s *script) answer(c net.Conn, r string) bool {
 	switch r {
 	case "drop":
 		return false
@@ -169,6 +203,13 @@ func (s *script) seen() (connections int, verbs string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.connections, fmt.Sprint(s.verbs)
+}
+
+// arrived is how many mails came whole.
+func (s *script) arrived() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mails)
 }
 
 func (s *script) last(t *testing.T) string {
@@ -194,4 +235,20 @@ func closeServerSide(t *testing.T, s *Sender) {
 	if err := tcp.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// overTheWire is a mail as it comes out of the final dot's other side.
+func overTheWire(t *testing.T, raw []byte) string {
+	t.Helper()
+	var wire bytes.Buffer
+	dots := textproto.NewWriter(bufio.NewWriter(&wire)).DotWriter()
+	_, err := dots.Write(raw)
+	if err = errors.Join(err, dots.Close()); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSuffix(wire.String(), ".\r\n"), "\r\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimPrefix(line, ".")
+	}
+	return strings.Join(lines, "\r\n")
 }

@@ -12,8 +12,6 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/wneessen/go-mail/smtp"
-
 	"github.com/kaeru-dev/kaeru/internal/channel"
 )
 
@@ -48,7 +46,13 @@ func (s *Sender) Send(ctx context.Context, m *channel.Message, begin channel.Beg
 	if err != nil {
 		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid, Detail: s.redact(m, err.Error())}
 	}
-	reply, err := s.carry(ctx, &letter{from: s.envelopeFrom(m.Key), to: to, raw: raw}, begin)
+	if s.signer != nil {
+		if raw, err = s.signer.sign(raw); err != nil {
+			o := channel.Outcome{End: channel.Retry, Reason: channel.ReasonConfigurationWrong, Detail: err.Error()}
+			return pausing(o, 0)
+		}
+	}
+	reply, err := s.carry(ctx, &letter{from: s.envelopeFrom(m.Key, m.To), to: to, raw: raw}, begin)
 	if err != nil {
 		return s.judge(ctx, m, err)
 	}
@@ -77,7 +81,7 @@ func (s *Sender) carry(ctx context.Context, e *letter, begin channel.Begin) (str
 		}
 		reply, err = s.converse(ctx, c, e, begin)
 	}
-	if usable(err) {
+	if usable(err) && !c.broken {
 		s.pool.put(c)
 	} else {
 		s.pool.drop(c)
@@ -118,18 +122,7 @@ func (s *Sender) converse(ctx context.Context, c *conn, e *letter, begin channel
 	if err := s.offer(c, w, e); err != nil {
 		return "", err
 	}
-	data, err := c.smtp.Data()
-	if err != nil {
-		return "", &stepError{offering, err}
-	}
-	// DataCloser's own Close hides whether the dot could be written, and that is the difference
-	// between a mail that can be sent again and one that cannot.
-	closer, ok := data.(*smtp.DataCloser)
-	if !ok {
-		return "", &stepError{writing, errors.New("the SMTP client has changed its ways")}
-	}
-	dots := closer.WriteCloser
-	w.renew()
+	dots := c.smtp.Text.DotWriter()
 	if _, err := dots.Write(e.raw); err != nil {
 		return "", &stepError{writing, err}
 	}
@@ -149,32 +142,6 @@ func (s *Sender) converse(ctx context.Context, c *conn, e *letter, begin channel
 		return "", &stepError{writing, err}
 	}
 	return c.dot(w, dots, s.config.FinalTimeout)
-}
-
-// offer names sender and recipient.
-func (s *Sender) offer(c *conn, w *watch, e *letter) error {
-	if c.open {
-		if err := c.smtp.Reset(); err != nil {
-			return &stepError{naming, err}
-		}
-		c.open = false
-		w.renew()
-	}
-	foreign := needsUTF8(e.to) || needsUTF8(e.from)
-	if offered, _ := c.smtp.Extension("SMTPUTF8"); foreign && !offered {
-		return &stepError{addressing, errNoUTF8}
-	}
-	c.smtp.SkipSMTPUTF8(!foreign)
-	c.open = true
-	if err := c.smtp.Mail(e.from); err != nil {
-		return &stepError{naming, err}
-	}
-	w.renew()
-	if err := c.smtp.Rcpt(path(e.to)); err != nil {
-		return &stepError{addressing, err}
-	}
-	w.renew()
-	return nil
 }
 
 // heard returns what the server said before the dot, where it should be silent: that it hung up, or

@@ -107,7 +107,7 @@ func TestOutcomes(t *testing.T) {
 		"logged in":     {nil, login, want{end: channel.Sent, id: "4F1B2C3D", begun: 1}},
 
 		"greeting refused":    {map[string]string{"GREET": "554 5.7.1 Go away drop"}, nil, want{end: channel.Retry, reason: channel.ReasonPolicyRefused, pause: brief}},
-		"greeting busy":       {map[string]string{"GREET": "421 4.3.2 Busy drop"}, nil, failing},
+		"greeting busy":       {map[string]string{"GREET": "421 4.3.2 Busy drop"}, nil, want{end: channel.Retry, reason: channel.ReasonProviderFailing, slow: true}},
 		"greeting throttled":  {map[string]string{"GREET": "421 4.7.0 Too many connections drop"}, nil, want{end: channel.Retry, reason: channel.ReasonRateLimited, slow: true}},
 		"greeting dropped":    {map[string]string{"GREET": "drop"}, nil, unreachable},
 		"greeting silent":     {map[string]string{"GREET": "silence"}, nil, unreachable},
@@ -124,7 +124,7 @@ func TestOutcomes(t *testing.T) {
 		"MAIL: policy":          {map[string]string{"MAIL": "550 5.7.1 Not yours"}, nil, want{end: channel.Retry, reason: channel.ReasonPolicyRefused, pause: lasting}},
 		"MAIL: 451":             {map[string]string{"MAIL": "451 4.3.0 Try later"}, nil, failing},
 		"MAIL: dropped":         {map[string]string{"MAIL": "drop"}, nil, unreachable},
-		"RCPT: 421":             {map[string]string{"RCPT": "421 4.3.2 Shutting down drop"}, nil, failing},
+		"RCPT: 421":             {map[string]string{"RCPT": "421 4.3.2 Shutting down drop"}, nil, want{end: channel.Retry, reason: channel.ReasonProviderFailing, slow: true}},
 		"RCPT: greylisted":      {map[string]string{"RCPT": "451 4.7.1 Greylisting in action"}, nil, want{end: channel.Retry, reason: channel.ReasonRecipientUnreachable, after: 5 * time.Minute}},
 		"RCPT: throttled":       {map[string]string{"RCPT": "450 4.7.28 Rate limit for " + recipient}, nil, want{end: channel.Retry, reason: channel.ReasonRateLimited, slow: true}},
 		"RCPT: 450":             {map[string]string{"RCPT": "450 4.2.1 Mailbox busy"}, nil, want{end: channel.Retry, reason: channel.ReasonRecipientUnreachable}},
@@ -147,7 +147,7 @@ func TestOutcomes(t *testing.T) {
 		"DATA: dropped":         {map[string]string{"DATA": "drop"}, nil, unreachable},
 
 		"dot: 451":         {map[string]string{".": "451 4.3.0 Queue full"}, nil, want{end: channel.Retry, reason: channel.ReasonProviderFailing, begun: 1}},
-		"dot: 421":         {map[string]string{".": "421 4.3.0 Shutting down drop"}, nil, want{end: channel.Retry, reason: channel.ReasonProviderFailing, begun: 1}},
+		"dot: 421":         {map[string]string{".": "421 4.3.0 Shutting down drop"}, nil, want{end: channel.Retry, reason: channel.ReasonProviderFailing, slow: true, begun: 1}},
 		"dot: policy":      {map[string]string{".": "550 5.7.26 Unauthenticated mail is not accepted"}, nil, want{end: channel.Failed, reason: channel.ReasonPolicyRefused, pause: lasting, begun: 1}},
 		"dot: too large":   {map[string]string{".": "552 5.3.4 Message too big"}, nil, want{end: channel.Failed, reason: channel.ReasonContentTooLarge, begun: 1}},
 		"dot: content":     {map[string]string{".": "554 5.6.0 Malformed: " + text}, nil, want{end: channel.Failed, reason: channel.ReasonContentRefused, begun: 1}},
@@ -159,21 +159,27 @@ func TestOutcomes(t *testing.T) {
 		"dot: not a reply": {map[string]string{".": "354 More?"}, nil, unknown},
 	}
 	for name, tt := range tests {
-		t.Run(name, func(t *testing.T) {
-			c := config((&script{replies: tt.replies}).serve(t))
-			if tt.change != nil {
-				tt.change(&c)
-			}
-			if strings.HasSuffix(name, "silent") || name == "dot: nonsense" {
-				c.Timeout, c.FinalTimeout = hurry, hurry
-			}
-			s, begun := sender(t, c), 0
-			o := s.Send(t.Context(), message(), func(context.Context) error { begun++; return nil })
-			checkOutcome(t, o, tt.want)
-			if begun != tt.want.begun {
-				t.Errorf("begun %d times, want %d", begun, tt.want.begun)
-			}
-		})
+		for _, kind := range []string{"one by one", "pipelined", "pipelined, strict"} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				srv := &script{replies: tt.replies, pipelining: kind != "one by one", strict: kind == "pipelined, strict"}
+				c := config(srv.serve(t))
+				if tt.change != nil {
+					tt.change(&c)
+				}
+				if strings.HasSuffix(name, "silent") || name == "dot: nonsense" {
+					c.Timeout, c.FinalTimeout = hurry, hurry
+				}
+				s, begun := sender(t, c), 0
+				o := s.Send(t.Context(), message(), func(context.Context) error { begun++; return nil })
+				checkOutcome(t, o, tt.want)
+				if begun != tt.want.begun {
+					t.Errorf("begun %d times, want %d", begun, tt.want.begun)
+				}
+				if got := srv.arrived(); got != begun {
+					t.Errorf("%d mails were ended, and %d were begun", got, begun)
+				}
+			})
+		}
 	}
 }
 
@@ -184,7 +190,7 @@ func TestBeforeTheDot(t *testing.T) {
 		want want
 	}{
 		"hung up": {"drop", want{end: channel.Retry, reason: channel.ReasonProviderUnreachable}},
-		"421":     {"421 4.3.2 Shutting down drop", want{end: channel.Retry, reason: channel.ReasonProviderFailing}},
+		"421":     {"421 4.3.2 Shutting down drop", want{end: channel.Retry, reason: channel.ReasonProviderFailing, slow: true}},
 		"552":     {"552 5.3.4 Too big", want{end: channel.Failed, reason: channel.ReasonContentTooLarge}},
 		"250":     {"250 Already?", want{end: channel.Retry, reason: channel.ReasonProviderFailing}},
 	}
@@ -196,7 +202,7 @@ func TestBeforeTheDot(t *testing.T) {
 				return nil
 			})
 			checkOutcome(t, o, tt.want)
-			if len(srv.mails) != 0 {
+			if srv.arrived() != 0 {
 				t.Error("the dot was sent")
 			}
 		})
@@ -208,13 +214,13 @@ func TestNotBegun(t *testing.T) {
 	s := sender(t, config(srv.serve(t)))
 	o := s.Send(t.Context(), message(), func(context.Context) error { return errors.New("the lease is lost") })
 	checkOutcome(t, o, want{end: channel.Retry, reason: channel.ReasonNotBegun})
-	if o.Detail != "the lease is lost" || len(srv.mails) != 0 {
-		t.Errorf("%+v, %d mails", o, len(srv.mails))
+	if o.Detail != "the lease is lost" || srv.arrived() != 0 {
+		t.Errorf("%+v, %d mails", o, srv.arrived())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	o = s.Send(ctx, message(), func(context.Context) error { cancel(); return nil })
 	checkOutcome(t, o, want{end: channel.Retry, reason: channel.ReasonInterrupted})
-	if len(srv.mails) != 0 {
+	if srv.arrived() != 0 {
 		t.Error("a mail was sent")
 	}
 	if o = s.Send(t.Context(), message(), nil); o.End != channel.Sent {
@@ -418,8 +424,8 @@ func TestPoolHoldsItsLimit(t *testing.T) {
 	if n, _ := srv.seen(); n > 3 {
 		t.Errorf("%d connections, want 3 at most", n)
 	}
-	if len(srv.mails) != 120 {
-		t.Errorf("%d mails", len(srv.mails))
+	if srv.arrived() != 120 {
+		t.Errorf("%d mails", srv.arrived())
 	}
 }
 

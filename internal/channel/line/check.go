@@ -44,6 +44,9 @@ func (s *Sender) Check(ctx context.Context) (channel.Account, error) {
 func ask[T any](ctx context.Context, s *Sender, method func(*messaging_api.MessagingApiAPI) (*T, error)) (*T, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	if _, err := s.tokens.get(ctx); err != nil {
+		return nil, tokenError(err)
+	}
 	ctx, x := wire.With(ctx, ctx, nil)
 	answer, err := method(s.call(ctx))
 	if x.Status >= 200 && x.Status < 300 && err == nil {
@@ -52,18 +55,30 @@ func ask[T any](ctx context.Context, s *Sender, method func(*messaging_api.Messa
 	return nil, s.checkError(x, err)
 }
 
+// tokenError says why there is no token to ask with.
+func tokenError(err error) *channel.CheckError {
+	e := &channel.CheckError{Reason: channel.ReasonProviderUnreachable, Message: err.Error()}
+	if issued, ok := asIssueError(err); ok && issued.permanent() {
+		e.Permanent, e.Reason = true, channel.ReasonCredentialsInvalid
+		e.Message += ". Put a valid channelID, with channelSecret or with privateKey and keyID, into the Secret"
+	} else if ok && issued.status != 0 {
+		e.Reason = channel.ReasonProviderFailing
+	}
+	return e
+}
+
 func (s *Sender) checkError(x *wire.Exchange, err error) *channel.CheckError {
 	e := &channel.CheckError{Reason: channel.ReasonProviderUnreachable}
 	if x.Status == 0 {
 		if x.TLSFailed() {
 			e.Reason = channel.ReasonTLSFailed
 		}
-		e.Message = channel.Redact("LINE cannot be reached: "+errorText(err), "", s.token)
+		e.Message = channel.Redact("LINE cannot be reached: "+errorText(err), "", s.tokens.secrets()...)
 		return e
 	}
 	var body messaging_api.ErrorResponse
 	_ = json.Unmarshal(x.Body, &body) // what is not JSON has no message
-	words := channel.Redact(describe(x.Status, body), "", s.token)
+	words := channel.Redact(describe(x.Status, body), "", s.tokens.secrets()...)
 	e.Reason = channelReason(x.Status)
 	e.Permanent = e.Reason != ""
 	switch {

@@ -29,7 +29,7 @@ const (
 const unreachablePause = 15 * time.Minute
 
 // judge says what became of a push.
-func (s *Sender) judge(ctx context.Context, m *channel.Message, x *wire.Exchange, res *messaging_api.PushMessageResponse) channel.Outcome {
+func (s *Sender) judge(ctx context.Context, m *channel.Message, x *wire.Exchange, sent []messaging_api.SentMessage) channel.Outcome {
 	if x.Status == 0 {
 		return s.unanswered(ctx, m, x)
 	}
@@ -41,8 +41,8 @@ func (s *Sender) judge(ctx context.Context, m *channel.Message, x *wire.Exchange
 	switch {
 	case x.Status < 300:
 		o := channel.Outcome{End: channel.Sent, ProviderID: x.Header.Get("X-Line-Request-Id")}
-		if res != nil && len(res.SentMessages) > 0 {
-			o.ProviderID = res.SentMessages[0].Id
+		if len(sent) > 0 {
+			o.ProviderID = sent[0].Id
 		}
 		return o
 	case x.Status == http.StatusConflict:
@@ -62,6 +62,25 @@ func (s *Sender) judge(ctx context.Context, m *channel.Message, x *wire.Exchange
 		return channel.Outcome{End: channel.Retry, Reason: reason, Detail: detail(), Pause: &channel.Pause{Reason: reason}}
 	}
 	return channel.Outcome{End: channel.Failed, Reason: channel.ReasonRefused, Detail: detail()}
+}
+
+// noToken is a message that was not sent for want of a token.
+func (s *Sender) noToken(ctx context.Context, m *channel.Message, err error, begun bool) channel.Outcome {
+	o := channel.Outcome{End: channel.Retry, Reason: channel.ReasonProviderUnreachable, Ambiguous: begun,
+		Detail: channel.Redact(err.Error(), content(m), s.private(m)...)}
+	e, issued := asIssueError(err)
+	switch {
+	case issued && e.permanent():
+		o.Reason = channel.ReasonCredentialsInvalid
+		o.Pause = &channel.Pause{Reason: o.Reason}
+	case issued && e.status == http.StatusTooManyRequests:
+		o.Reason, o.Slow = channel.ReasonRateLimited, true
+	case issued && e.status >= 500:
+		o.Reason = channel.ReasonProviderFailing
+	case ctx.Err() != nil:
+		o.Reason = channel.ReasonInterrupted
+	}
+	return o
 }
 
 func (s *Sender) unanswered(ctx context.Context, m *channel.Message, x *wire.Exchange) channel.Outcome {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/line/line-bot-sdk-go/v8/linebot/messaging_api"
+	"k8s.io/utils/clock"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
 	"github.com/kaeru-dev/kaeru/internal/channel/wire"
@@ -33,20 +34,27 @@ const (
 type Config struct {
 	// Endpoint is the API's base URL; empty for DefaultEndpoint.
 	Endpoint string
-	// ChannelAccessToken is the long-lived token.
-	ChannelAccessToken string
+	// ChannelAccessToken is a long-lived token. Without it, tokens are issued to the channel with ChannelID: by
+	// ChannelSecret, or by PrivateKey (a JSON Web Key, or PEM) with KeyID.
+	ChannelAccessToken       string
+	ChannelID, ChannelSecret string
+	PrivateKey, KeyID        string
+	// TokenKind is what PrivateKey gets: TokenStateless, which is usual, or TokenV21.
+	TokenKind string
 	// Concurrency is how many messages are sent at a time at most; 0 for 8. It is the number of
 	// connections that are kept.
 	Concurrency int
 	// Timeout is for one request; 0 for 15 seconds.
 	Timeout time.Duration
+	// Clock says when tokens are over; nil for real time.
+	Clock clock.PassiveClock
 }
 
 // Sender sends through one LINE channel.
 type Sender struct {
 	api       messaging_api.MessagingApiAPI
 	transport *http.Transport
-	token     string
+	tokens    *tokens
 	timeout   time.Duration
 }
 
@@ -54,8 +62,8 @@ var _ channel.Sender = (*Sender)(nil)
 
 // New makes a sender. It does not speak to LINE.
 func New(c Config) (*Sender, error) {
-	if c.ChannelAccessToken == "" {
-		return nil, errors.New("channelAccessToken is empty: put the channel access token of the LINE channel into the Secret")
+	if c.ChannelAccessToken == "" && c.ChannelID == "" {
+		return nil, errors.New("channelAccessToken is empty: put the channel access token of the LINE channel into the Secret, or channelID with what issues tokens")
 	}
 	endpoint, err := wire.Endpoint(c.Endpoint, DefaultEndpoint)
 	if err != nil {
@@ -67,13 +75,23 @@ func New(c Config) (*Sender, error) {
 	if c.Timeout <= 0 {
 		c.Timeout = defaultTimeout
 	}
+	if c.Clock == nil {
+		c.Clock = clock.RealClock{}
+	}
 	transport := wire.NewTransport(c.Concurrency)
-	api, err := messaging_api.NewMessagingApiAPI(c.ChannelAccessToken,
-		messaging_api.WithHTTPClient(wire.Client(transport, nil)), messaging_api.WithEndpoint(endpoint.String()))
+	t := &tokens{clock: c.Clock, current: c.ChannelAccessToken}
+	if c.ChannelAccessToken == "" {
+		if t.issuer, err = newIssuer(c, endpoint.String(), transport); err != nil {
+			return nil, err
+		}
+	}
+	// The SDK wants a token, which authorized replaces.
+	api, err := messaging_api.NewMessagingApiAPI("none",
+		messaging_api.WithHTTPClient(wire.Client(&authorized{transport, t}, nil)), messaging_api.WithEndpoint(endpoint.String()))
 	if err != nil {
 		return nil, fmt.Errorf("making the LINE client: %w", err)
 	}
-	return &Sender{api: *api, transport: transport, token: c.ChannelAccessToken, timeout: c.Timeout}, nil
+	return &Sender{api: *api, transport: transport, tokens: t, timeout: c.Timeout}, nil
 }
 
 // call returns the API for one request. The SDK's WithContext changes what it is called on, so every
@@ -83,10 +101,11 @@ func (s *Sender) call(ctx context.Context) *messaging_api.MessagingApiAPI {
 	return api.WithContext(ctx)
 }
 
-// Close ends idle connections.
+// Close ends idle connections, and the token if it is one of few.
 func (s *Sender) Close() error {
+	err := s.tokens.end()
 	s.transport.CloseIdleConnections()
-	return nil
+	return err
 }
 
 // Send pushes the message under its key, which LINE keeps for a day. Whoever calls Send knows that
@@ -99,7 +118,7 @@ func (s *Sender) Send(ctx context.Context, m *channel.Message, begin channel.Beg
 // so if it has. A message without Since is too old to tell.
 func (s *Sender) Resolve(ctx context.Context, m *channel.Message) channel.Outcome {
 	switch {
-	case m.Line == nil: // refused below
+	case m.Line == nil, m.Line.ReplyToken != "": // refused below, or known by its token
 	case m.Line.Since.IsZero():
 		return lost("when its sending was begun is not known")
 	case time.Since(m.Line.Since) > keyLife:
@@ -118,20 +137,34 @@ func (s *Sender) push(ctx context.Context, m *channel.Message, begin channel.Beg
 	if ctx.Err() != nil {
 		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted, Ambiguous: begun, Detail: ctx.Err().Error()}
 	}
+	if _, err := s.tokens.get(ctx); err != nil {
+		return s.noToken(ctx, m, err, begun)
+	}
+	if m.Line.ReplyToken != "" {
+		return s.reply(ctx, m, req, begin, begun)
+	}
 	out, cancel := wire.Linger(ctx, s.timeout)
 	defer cancel()
 	out, x := wire.With(out, ctx, begin)
 	// The SDK's error says less than the exchange: a 2xx it cannot decode is an error to it, too.
 	_, res, err := s.call(out).PushMessageWithHttpInfo(req, m.Key.String()) //nolint:bodyclose // the SDK has read and closed it
 	if !x.Tried {
-		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid,
-			Detail: channel.Redact("the message could not be encoded: "+errorText(err), content(m), s.private(m)...)}
+		return s.unencoded(m, err)
 	}
-	o := s.judge(ctx, m, x, res)
+	var sent []messaging_api.SentMessage
+	if res != nil {
+		sent = res.SentMessages
+	}
+	o := s.judge(ctx, m, x, sent)
 	if o.End == channel.Retry && begun {
 		o.Ambiguous = true
 	}
 	return o
+}
+
+func (s *Sender) unencoded(m *channel.Message, err error) channel.Outcome {
+	return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid,
+		Detail: channel.Redact("the message could not be encoded: "+errorText(err), content(m), s.private(m)...)}
 }
 
 func lost(why string) channel.Outcome {
@@ -180,7 +213,7 @@ func request(m *channel.Message) (*messaging_api.PushMessageRequest, error) {
 
 // private are the values that no detail may hold.
 func (s *Sender) private(m *channel.Message) []string {
-	return []string{m.To, m.Customer, s.token}
+	return append(s.tokens.secrets(), m.To, m.Customer, m.Line.ReplyToken)
 }
 
 func content(m *channel.Message) string {

@@ -46,7 +46,7 @@ func suppressing(reason string) verdict {
 
 // refusals are the codes with which Twilio does not take a message (twilio.com/docs/api/errors).
 var refusals = map[int]verdict{
-	14107: {end: channel.Retry, reason: channel.ReasonRateLimited, after: 30 * time.Second}, // too many between two numbers
+	14107: {end: channel.Retry, reason: channel.ReasonTooManyToOne, after: 30 * time.Second},
 	20003: pausing(channel.ReasonCredentialsInvalid),
 	20005: pausing(channel.ReasonPermissionDenied), // the account is not active
 	20404: pausing(channel.ReasonConfigurationWrong),

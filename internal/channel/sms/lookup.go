@@ -108,17 +108,24 @@ func (s *Sender) page(ctx context.Context, m *channel.Message, after time.Time, 
 	return nil, nil
 }
 
-// same recognises a message by its link. Without one, an equal text counts only if it is as new.
+// same recognises a message by its link, and by its age: one that could not be delivered before has the same
+// link. Without a link, an equal text counts only if it is known to be as new.
 func same(m *channel.Message, found *api.ApiV2010Message, after time.Time) bool {
 	if found.Body == nil || found.Direction != nil && *found.Direction == "inbound" {
+		return false
+	}
+	if m.SMS.Link != "" && found.DateCreated == nil {
+		return strings.Contains(*found.Body, m.SMS.Link)
+	}
+	if found.DateCreated == nil {
+		return false
+	}
+	created, err := time.Parse(time.RFC1123Z, *found.DateCreated)
+	if err != nil || created.Before(after) {
 		return false
 	}
 	if m.SMS.Link != "" {
 		return strings.Contains(*found.Body, m.SMS.Link)
 	}
-	if strings.TrimSpace(*found.Body) != strings.TrimSpace(m.SMS.Text) || found.DateCreated == nil {
-		return false
-	}
-	created, err := time.Parse(time.RFC1123Z, *found.DateCreated)
-	return err == nil && !created.Before(after)
+	return strings.TrimSpace(*found.Body) == strings.TrimSpace(m.SMS.Text)
 }

@@ -158,6 +158,11 @@ func (s *Sender) create(ctx context.Context, m *channel.Message, begin channel.B
 	p := &api.CreateMessageParams{}
 	p.SetTo(m.To)
 	p.SetBody(m.SMS.Text)
+	// A messaging service would write some characters otherwise, and the parts were counted as they are.
+	p.SetSmartEncoded(false)
+	if m.SMS.ValidFor > 0 {
+		p.SetValidityPeriod(validity(m.SMS.ValidFor))
+	}
 	if m.SMS.StatusCallback != "" {
 		p.SetStatusCallback(m.SMS.StatusCallback)
 	}

@@ -159,7 +159,7 @@ func TestOutcomes(t *testing.T) {
 		"bad sender":               {refusing(400, 21212, "invalid From"), never, want{end: channel.Retry, reason: channel.ReasonConfigurationWrong, pause: channel.ReasonConfigurationWrong}},
 		"too long":                 {refusing(400, 21617, "exceeds 1600"), never, want{end: channel.Failed, reason: channel.ReasonContentTooLarge}},
 		"queue full":               {refusing(429, 21611, "queue"), never, want{end: channel.Retry, reason: channel.ReasonQueueFull, slow: true, after: time.Minute}},
-		"too many replies":         {refusing(400, 14107, "rate"), never, want{end: channel.Retry, reason: channel.ReasonRateLimited, after: 30 * time.Second}},
+		"too many replies":         {refusing(400, 14107, "rate"), never, want{end: channel.Retry, reason: channel.ReasonTooManyToOne, after: 30 * time.Second}},
 		"the day is full":          {refusing(429, 63038, "daily limit"), never, want{end: channel.Retry, reason: channel.ReasonQuotaExhausted, pause: channel.ReasonQuotaExhausted}},
 		"another code":             {refusing(400, 29999, "something new"), never, want{end: channel.Failed, reason: channel.ReasonRefused}},
 		"another status":           {answering(418, "teapot"), never, want{end: channel.Failed, reason: channel.ReasonRefused}},
@@ -277,6 +277,7 @@ func TestRequest(t *testing.T) {
 			}
 			tt.want.path = "/2010-04-01/Accounts/" + sid + "/Messages.json"
 			tt.want.form["To"], tt.want.form["Body"], tt.want.form["StatusCallback"] = number, text, m.SMS.StatusCallback
+			tt.want.form["SmartEncoded"] = "false"
 			if fmt.Sprint(got) != fmt.Sprint(tt.want) {
 				t.Errorf("got  %v\nwant %v", got, tt.want)
 			}

@@ -45,3 +45,6 @@ func (h Hosts) Allow(u *url.URL) bool {
 	}
 	return false
 }
+
+// String writes hosts as ParseHosts reads them.
+func (h Hosts) String() string { return strings.Join(h, ",") }

@@ -77,18 +77,21 @@ func New(c Config) (*Sender, error) {
 
 // Send makes the call.
 func (s *Sender) Send(ctx context.Context, m *channel.Message, begin channel.Begin) channel.Outcome {
-	req, err := s.request(m)
+	if m.Webhook == nil {
+		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid, Detail: "the message is not a webhook"}
+	}
+	out, cancel := wire.Linger(ctx, m.Webhook.Timeout)
+	defer cancel()
+	out, x := wire.With(out, ctx, begin)
+	req, err := s.request(out, m)
 	if err != nil {
 		return channel.Outcome{End: channel.Failed, Reason: channel.ReasonMessageInvalid, Detail: err.Error()}
 	}
 	if err := ctx.Err(); err != nil {
 		return channel.Outcome{End: channel.Retry, Reason: channel.ReasonInterrupted, Detail: err.Error()}
 	}
-	out, cancel := wire.Linger(ctx, m.Webhook.Timeout)
-	defer cancel()
-	out, x := wire.With(out, ctx, begin)
 	// What came of it is in the exchange, with the body read and closed.
-	if res, err := s.http.Do(req.WithContext(out)); err == nil {
+	if res, err := s.http.Do(req); err == nil {
 		_ = res.Body.Close()
 	}
 	return judge(ctx, x)
@@ -108,11 +111,8 @@ func (s *Sender) Close() error {
 	return nil
 }
 
-func (s *Sender) request(m *channel.Message) (*http.Request, error) {
+func (s *Sender) request(ctx context.Context, m *channel.Message) (*http.Request, error) {
 	w := m.Webhook
-	if w == nil {
-		return nil, errors.New("the message is not a webhook")
-	}
 	u, err := url.Parse(w.URL)
 	if err != nil || u.Host == "" {
 		return nil, errors.New("the address is no URL")
@@ -120,7 +120,7 @@ func (s *Sender) request(m *channel.Message) (*http.Request, error) {
 	if !s.allowed.Allow(u) {
 		return nil, fmt.Errorf("webhooks to %s are not allowed", u.Hostname())
 	}
-	req, err := http.NewRequest(http.MethodPost, w.URL, bytes.NewReader(w.Body)) //nolint:noctx // Send brings one
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.URL, bytes.NewReader(w.Body))
 	if err != nil {
 		return nil, errors.New("the address is no URL")
 	}

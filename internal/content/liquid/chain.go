@@ -138,11 +138,15 @@ func (r *renderer) chain(e *expression) (v any, ok bool, err error) {
 				return nil, false, nil
 			}
 		}
+		before := v
 		v, err = s.do(v, arg)
 		if errors.Is(err, errNotChain) {
 			return nil, false, nil
 		}
 		if err != nil {
+			return nil, true, errorf(e.line, "filter %s: %s", s.name, err)
+		}
+		if err := r.charge(before, v); err != nil {
 			return nil, true, errorf(e.line, "filter %s: %s", s.name, err)
 		}
 	}

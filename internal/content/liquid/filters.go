@@ -75,12 +75,19 @@ type filterKey struct {
 
 const maxFilterSets = 256
 
+// filterSet is the filters of one render at a time, since they are charged to it.
+type filterSet struct {
+	config expressions.Config
+	meter  *meter
+}
+
 var filterSets = struct {
 	sync.RWMutex
-	sets map[filterKey]expressions.Config
-}{sets: map[filterKey]expressions.Config{}}
+	sets map[filterKey]*sync.Pool
+}{sets: map[filterKey]*sync.Pool{}}
 
-func filtersFor(location *time.Location, currency string) expressions.Config {
+// filtersFor are the sets of filters for a shop: one is taken for a render, and given back.
+func filtersFor(location *time.Location, currency string) *sync.Pool {
 	if location == nil {
 		location = time.UTC
 	}
@@ -91,7 +98,7 @@ func filtersFor(location *time.Location, currency string) expressions.Config {
 	if ok {
 		return set
 	}
-	set = newFilters(location, currency)
+	set = &sync.Pool{New: func() any { return newFilters(location, currency) }}
 	filterSets.Lock()
 	defer filterSets.Unlock()
 	if len(filterSets.sets) >= maxFilterSets {
@@ -101,12 +108,13 @@ func filtersFor(location *time.Location, currency string) expressions.Config {
 	return set
 }
 
-func newFilters(location *time.Location, currency string) expressions.Config {
-	c := expressions.NewConfig()
-	filters.AddStandardFilters(&c)
-	addText(&c)
-	addLists(&c)
-	addNumbers(&c)
-	addShop(&c, location, currency)
-	return c
+func newFilters(location *time.Location, currency string) *filterSet {
+	set := &filterSet{config: expressions.NewConfig(), meter: &meter{}}
+	filters.AddStandardFilters(&set.config)
+	c := &meteredFilters{&set.config, set.meter}
+	addText(c)
+	addLists(c)
+	addNumbers(c)
+	addShop(c, location, currency)
+	return set
 }

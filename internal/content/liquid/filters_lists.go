@@ -8,13 +8,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/osteele/liquid/expressions"
 	"github.com/osteele/liquid/values"
 )
 
 // addLists puts a bound on the library's filters on lists, and gives them an order that is the same
 // each time.
-func addLists(c *expressions.Config) {
+func addLists(c *meteredFilters) {
 	c.AddFilter("compact", func(v any) ([]any, error) {
 		a, err := list(v)
 		return slices.DeleteFunc(a, func(x any) bool { return x == nil }), err

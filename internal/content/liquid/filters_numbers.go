@@ -9,14 +9,12 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/osteele/liquid/expressions"
-
 	"github.com/kaeru-dev/kaeru/internal/money"
 )
 
 // addNumbers replaces the library's arithmetic: numbers that are written as text count as numbers,
 // and whole ones stay whole.
-func addNumbers(c *expressions.Config) {
+func addNumbers(c *meteredFilters) {
 	for name, f := range map[string]func(float64) float64{"abs": math.Abs, "ceil": math.Ceil, "floor": math.Floor} {
 		c.AddFilter(name, func(v any) (any, error) {
 			n, err := number(v)

@@ -11,12 +11,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/osteele/liquid/expressions"
 	"github.com/osteele/tuesday"
 )
 
 // addShop adds what a shop's messages need: amounts, dates in the shop's zone, honorifics.
-func addShop(c *expressions.Config, location *time.Location, currency string) {
+func addShop(c *meteredFilters, location *time.Location, currency string) {
 	c.AddFilter("yen", func(v any) (string, error) { return formatMoney(v, "JPY") })
 	c.AddFilter("money", func(v any, in func(string) string) (string, error) { return formatMoney(v, in(currency)) })
 	c.AddFilter("sama", func(s string) string { return honorific(s, "様") })
@@ -31,10 +30,12 @@ func addShop(c *expressions.Config, location *time.Location, currency string) {
 			return fmt.Sprintf("%d月%d日(%s)", t.Month(), t.Day(), weekday(t)), nil
 		case "full":
 			return fmt.Sprintf("%d年%d月%d日(%s)", t.Year(), t.Month(), t.Day(), weekday(t)), nil
+		case "era":
+			return era(t)
 		case "time":
 			return fmt.Sprintf("%d月%d日(%s)%d:%02d", t.Month(), t.Day(), weekday(t), t.Hour(), t.Minute()), nil
 		}
-		return "", filterError(`write it without an argument, or with "full" or "time"`)
+		return "", filterError(`write it without an argument, or with "full", "era" or "time"`)
 	})
 	c.AddFilter("date", func(v any, format func(string) string) (string, error) {
 		t, err := date(v, location)
@@ -54,6 +55,34 @@ var wideDirective = regexp.MustCompile(`%[-_^#0:]*\d{2}`)
 
 func weekday(t time.Time) string {
 	return []string{"日", "月", "火", "水", "木", "金", "土"}[t.Weekday()]
+}
+
+// eras begin at midnight in Japan. Before 1873 the calendar was another.
+var eras = []struct {
+	name             string
+	year, month, day int
+}{{"令和", 2019, 5, 1}, {"平成", 1989, 1, 8}, {"昭和", 1926, 12, 25}, {"大正", 1912, 7, 30}, {"明治", 1873, 1, 1}}
+
+// meijiFirst is the first year of the era that began before the calendar did.
+const meijiFirst = 1868
+
+func era(t time.Time) (string, error) {
+	day := t.Year()*10000 + int(t.Month())*100 + t.Day()
+	for _, e := range eras {
+		if day < e.year*10000+e.month*100+e.day {
+			continue
+		}
+		first := e.year
+		if e.name == "明治" {
+			first = meijiFirst
+		}
+		year := strconv.Itoa(t.Year() - first + 1)
+		if year == "1" {
+			year = "元"
+		}
+		return fmt.Sprintf("%s%s年%d月%d日(%s)", e.name, year, t.Month(), t.Day(), weekday(t)), nil
+	}
+	return "", filterError("the date is before 1873, which has no such form")
 }
 
 func honorific(name, suffix string) string {

@@ -10,8 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"unicode"
-
-	"github.com/osteele/liquid/expressions"
 )
 
 var (
@@ -21,7 +19,7 @@ var (
 
 // addText replaces the library's filters on text: with a bound on what they take, and without
 // those panics and expressions compiled for each call.
-func addText(c *expressions.Config) {
+func addText(c *meteredFilters) {
 	for name, f := range map[string]func(string) string{
 		"capitalize": func(s string) string {
 			first, rest := cutRune(s)

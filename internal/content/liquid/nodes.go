@@ -5,6 +5,7 @@ package liquid
 
 import (
 	"html"
+	"strings"
 
 	"github.com/osteele/liquid/values"
 )
@@ -186,19 +187,36 @@ type link struct {
 
 func (l *link) render(r *renderer) (signal, error) {
 	start := len(r.out)
-	r.linkStart = start
+	r.linkStart, r.doubtful = start, -1
 	sig, err := r.all(l.body)
 	r.linkStart = -1
 	if err != nil {
 		return none, err
 	}
-	address := r.env.Link(string(r.out[start:]), l.index)
+	address, index := string(r.out[start:]), l.index
+	if r.doubtful >= 0 && r.doubtful < HostEnd(address) {
+		index = -1
+	}
+	address = r.env.Link(address, index)
 	if r.escape {
 		r.out = appendEscaped(r.out[:start], address)
 	} else {
 		r.out = append(r.out[:start], address...)
 	}
 	return sig, r.checkOutput()
+}
+
+// HostEnd is where the part of an address ends that says to whom it belongs.
+func HostEnd(address string) int {
+	i := strings.Index(address, "://")
+	if i < 0 {
+		return len(address)
+	}
+	i += len("://")
+	if end := strings.IndexAny(address[i:], "/?#\\"); end >= 0 {
+		return i + end
+	}
+	return len(address)
 }
 
 // pixel is where the picture stands that tells of an open.

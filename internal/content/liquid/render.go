@@ -24,8 +24,8 @@ type Env struct {
 	Vars     map[string]any
 	Location *time.Location
 	Currency string
-	// Link gives the address to write for the href of a Marks template, and Pixel the picture's
-	// markup. Pixel may be nil.
+	// Link gives the address to write for the href of a Marks template; index is -1 where a customer may
+	// have written to whom the address belongs. Pixel gives the picture's markup, and may be nil.
 	Link  func(address string, index int) string
 	Pixel func() string
 }
@@ -51,10 +51,12 @@ type renderer struct {
 	captured  map[string]bool // names whose value is markup already
 	cycles    map[string]int
 	eval      expressions.Context
+	filters   *filterSet // taken when the first expression needs them
 	env       *Env
 	escape    bool
 	json      bool
 	linkStart int // in a link, where its address begins in out; else -1
+	doubtful  int // in a link, where in the address the first part is that a customer may have written; else -1
 }
 
 // buffers are what renders write into before they know how long the text is.
@@ -86,6 +88,10 @@ func (t *Template) Render(ctx context.Context, env *Env) (res Result, err error)
 		if cap(r.out) <= maxKept {
 			*buffer = r.out
 			buffers.Put(buffer)
+		}
+		if r.filters != nil {
+			r.filters.meter.r = nil
+			filtersFor(env.Location, env.Currency).Put(r.filters)
 		}
 		if p := recover(); p != nil {
 			res, err = Result{}, errorf(1, "the template fails on this customer's values")
@@ -188,11 +194,16 @@ func (r *renderer) evaluate(e *expression) (any, error) {
 // run evaluates with the library. Its errors quote values, so they are not passed on.
 func (r *renderer) run(e expressions.Expression, line int) (any, error) {
 	if r.eval == nil {
-		r.eval = expressions.NewContext(r.vars, filtersFor(r.env.Location, r.env.Currency))
+		r.filters = filtersFor(r.env.Location, r.env.Currency).Get().(*filterSet)
+		r.filters.meter.r = r
+		r.eval = meteredContext{expressions.NewContext(r.vars, r.filters.config), r.filters.meter}
 	}
 	v, err := e.Evaluate(r.eval)
 	if err == nil {
 		return v, nil
+	}
+	if r.ctx.Err() != nil {
+		return nil, r.ctx.Err()
 	}
 	var failed expressions.FilterError
 	if !errors.As(err, &failed) {

@@ -94,6 +94,11 @@ func unknownVariable(name string) error {
 	return fmt.Errorf("unknown variable %s: templates know %s", name, strings.Join(known, ", "))
 }
 
+// ownProduct is something of the product that an entry names, which is the shop's: see Data.Entry.
+func ownProduct(p path) bool {
+	return len(p.names) > 2 && p.names[0] == "entry" && p.names[1] == "product"
+}
+
 // trusts says whether all that an expression reads was written by the shop.
 func (s *scope) trusts(paths []path) bool {
 	for _, p := range paths {
@@ -101,7 +106,7 @@ func (s *scope) trusts(paths []path) bool {
 			if !l.trusted {
 				return false
 			}
-		} else if !trustedRoots[p.names[0]] {
+		} else if !trustedRoots[p.names[0]] && !ownProduct(p) {
 			return false
 		}
 	}

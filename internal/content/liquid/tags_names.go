@@ -53,8 +53,37 @@ func (c *compiler) capture(t *parser.Token) (node, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.scope.set(m[1], false)
+	c.scope.set(m[1], trustedBody(body))
 	return &capture{name: m[1], body: body}, nil
+}
+
+// trustedBody says whether all that nodes write was written by the shop.
+func trustedBody(nodes []node) bool {
+	for _, n := range nodes {
+		switch n := n.(type) {
+		case *output:
+			if !n.trusted {
+				return false
+			}
+		case conditional:
+			for _, b := range n {
+				if !trustedBody(b.body) {
+					return false
+				}
+			}
+		case *choice:
+			for _, b := range n.cases {
+				if !trustedBody(b.body) {
+					return false
+				}
+			}
+		case *loop:
+			if !trustedBody(n.body) || !trustedBody(n.otherwise) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (c *compiler) link(t *parser.Token) (node, error) {

@@ -22,6 +22,9 @@ func (r *renderer) write(o *output, v any) error {
 	}
 	switch {
 	case r.linkStart >= 0:
+		if !o.trusted && s != "" && r.doubtful < 0 {
+			r.doubtful = len(r.out) - r.linkStart
+		}
 		r.out = appendAddress(r.out, s)
 	case r.json && !o.raw && (len(o.plain) != 1 || !r.captured[o.plain[0]]):
 		r.out = appendInString(r.out, s)

@@ -25,6 +25,8 @@ type Active struct {
 type armed struct {
 	Active
 	random *rand.Rand
+	// had are the recipients that were hit, where each is hit once.
+	had map[string]bool
 }
 
 // Book holds the rules in force. The first one that hits a request decides.
@@ -60,7 +62,7 @@ func (b *Book) Add(r Rule) (Rule, error) {
 	}
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(r.ID))
-	a := &armed{Active: Active{Rule: r}, random: rand.New(rand.NewPCG(b.seed, h.Sum64()))}
+	a := &armed{Active: Active{Rule: r}, random: rand.New(rand.NewPCG(b.seed, h.Sum64())), had: map[string]bool{}}
 	for i := range b.rules {
 		if b.rules[i].ID == r.ID {
 			b.rules[i] = a
@@ -127,6 +129,9 @@ func (r *armed) hit(provider, operation, to string) bool {
 	if m.Count > 0 && r.Active.Hit >= m.Count {
 		return false
 	}
+	if m.Once && r.had[to] {
+		return false
+	}
 	r.Seen++
 	n := r.Seen - m.Skip
 	if n <= 0 || (m.Every > 1 && n%m.Every != 0) {
@@ -136,6 +141,9 @@ func (r *armed) hit(provider, operation, to string) bool {
 		return false
 	}
 	r.Active.Hit++
+	if m.Once {
+		r.had[to] = true
+	}
 	return true
 }
 

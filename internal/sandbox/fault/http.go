@@ -9,18 +9,22 @@ import (
 )
 
 // Serve answers an HTTP request through the book: handle gives the usual
-// answer, spoiled writes an error in the provider's form.
+// answer, spoiled writes an error in the provider's form. It returns what is to
+// come back of a request that took effect.
 func (b *Book) Serve(w http.ResponseWriter, r *http.Request, provider, operation, to string,
-	handle http.HandlerFunc, spoiled func(http.ResponseWriter, Effect)) {
+	handle http.HandlerFunc, spoiled func(http.ResponseWriter, Effect)) (back string) {
 	e := b.Hit(provider, operation, to)
 	if e == (Effect{}) {
 		handle(w, r)
-		return
+		return ""
 	}
 	Wait(r.Context(), e.Delay)
 	usual := &held{header: http.Header{}, status: http.StatusOK}
 	if e.Takes() {
 		handle(usual, r)
+		if usual.status < 300 {
+			back = e.Back
+		}
 	}
 	Wait(r.Context(), e.AnswerDelay)
 	switch {
@@ -39,6 +43,7 @@ func (b *Book) Serve(w http.ResponseWriter, r *http.Request, provider, operation
 	default:
 		spoiled(w, e)
 	}
+	return back
 }
 
 // held keeps an answer back until it is known whether it is given.

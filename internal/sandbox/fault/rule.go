@@ -21,9 +21,9 @@ const (
 )
 
 var operations = map[string][]string{
-	LINE:   {"push", "validate", "info", "quota", "consumption", "profile"},
+	LINE:   {"push", "validate", "info", "quota", "consumption", "profile", "webhook", "reply", "token", "units"},
 	Twilio: {"create", "list", "fetch", "account", "delivery", "callback"},
-	SMTP:   {"connect", "hello", "auth", "mail", "rcpt", "data"},
+	SMTP:   {"connect", "tls", "hello", "auth", "mail", "rcpt", "data"},
 }
 
 // Rule makes matching requests go wrong.
@@ -33,21 +33,25 @@ type Rule struct {
 	Provider string `json:"provider"`
 	// Operation is one of the provider's; empty matches all of them.
 	//
-	// line: push, validate, info, quota, consumption, profile.
+	// line: push, reply, validate, info, quota, consumption, profile, units, token
+	// (issuing one); webhook (an event on its way to the account's address).
 	// twilio: create, list, fetch, account; delivery (a message on its way to
 	// the phone: effect.code is the ErrorCode it ends undelivered with) and
 	// callback (drop: the status callback is not sent).
-	// smtp: connect, hello, auth, mail, rcpt, data (after 354).
+	// smtp: connect, hello, auth, mail, rcpt, data (after 354); tls (drop: the
+	// handshake shows a certificate that has expired).
 	Operation string `json:"operation,omitempty"`
 	Match     Match  `json:"match,omitzero"`
 	Effect    Effect `json:"effect"`
 }
 
 // Match narrows a rule down. The conditions hold together, in this order:
-// recipient, skip, every, probability, count.
+// recipient, once, skip, every, probability, count.
 type Match struct {
 	// To is a recipient, or a pattern with * and ?, without regard to case.
 	To string `json:"to,omitempty"`
+	// Once hits each recipient at most once.
+	Once bool `json:"once,omitempty"`
 	// Skip lets the first so many pass.
 	Skip int `json:"skip,omitempty"`
 	// Every hits each Nth of the rest: the Nth, the 2Nth …
@@ -82,7 +86,32 @@ type Effect struct {
 	Body string `json:"body,omitempty"`
 	// ContentType is Body's; text/html where empty.
 	ContentType string `json:"contentType,omitempty"`
+	// Repeat sends a callback or webhook so many times more.
+	Repeat int `json:"repeat,omitempty"`
+	// Forge signs a callback or webhook with a secret that is not the account's.
+	Forge bool `json:"forge,omitempty"`
+	// Back is what comes back of a message that was taken: for line's push
+	// unfollow, for smtp's data dsn-hard, dsn-soft, dsn-policy or arf.
+	Back string `json:"back,omitempty"`
 }
+
+// What comes back of a message, as Effect.Back names it.
+const (
+	BackUnfollow  = "unfollow"
+	BackHard      = "dsn-hard"
+	BackSoft      = "dsn-soft"
+	BackPolicy    = "dsn-policy"
+	BackComplaint = "arf"
+)
+
+// backs are where what comes back can be asked for.
+var backs = map[string][]string{
+	LINE + "/push": {BackUnfollow},
+	SMTP + "/data": {BackHard, BackSoft, BackPolicy, BackComplaint},
+}
+
+// maxRepeat bounds what one rule sends out.
+const maxRepeat = 100
 
 // Spoils reports whether the usual answer is not given.
 func (e Effect) Spoils() bool { return e.Drop || e.Status != 0 }
@@ -103,11 +132,18 @@ func (r Rule) Validate() error {
 		return fmt.Errorf("match.to %q is not a pattern: %w", r.Match.To, err)
 	}
 	m, e := r.Match, r.Effect
-	if m.Skip < 0 || m.Every < 0 || m.Count < 0 || m.Probability < 0 || m.Probability > 1 {
+	if m.Skip < 0 || m.Every < 0 || m.Count < 0 || !(m.Probability >= 0 && m.Probability <= 1) { // NaN is neither
 		return fmt.Errorf("match: skip, every and count are 0 or more, probability is 0 to 1")
 	}
 	if e == (Effect{}) {
 		return fmt.Errorf("effect is empty: write a status, drop, delay or answerDelay")
+	}
+	if e.Repeat < 0 || e.Repeat > maxRepeat {
+		return fmt.Errorf("effect.repeat %d: write 0 to %d", e.Repeat, maxRepeat)
+	}
+	if at := r.Provider + "/" + r.Operation; e.Back != "" && !slices.Contains(backs[at], e.Back) {
+		return fmt.Errorf("effect.back %q does not come back of %s %s: write %s on line push, or %s on smtp data",
+			e.Back, r.Provider, r.Operation, BackUnfollow, strings.Join(backs[SMTP+"/data"], ", "))
 	}
 	if e.Status != 0 {
 		low, high := 300, 599
@@ -133,6 +169,10 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	if err := json.Unmarshal(b, &s); err != nil {
 		return fmt.Errorf("a duration is written as \"250ms\" or \"3s\": %w", err)
 	}
+	return d.parse(s)
+}
+
+func (d *Duration) parse(s string) error {
 	v, err := time.ParseDuration(s)
 	if err != nil || v < 0 {
 		return fmt.Errorf("duration %q: write 250ms or 3s", s)

@@ -33,6 +33,7 @@ type ledger struct {
 	keys  map[string]accepted
 	order []string
 	used  map[string]int
+	units map[string][]string
 	now   func() time.Time
 }
 
@@ -43,7 +44,7 @@ func newLedger() *ledger {
 func (l *ledger) clear() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keys, l.order, l.used = map[string]accepted{}, nil, map[string]int{}
+	l.keys, l.order, l.used, l.units = map[string]accepted{}, nil, map[string]int{}, nil
 }
 
 func (l *ledger) recall(m *record.Message) {
@@ -54,7 +55,10 @@ func (l *ledger) recall(m *record.Message) {
 
 // remember takes a recorded push into account; the caller holds the lock.
 func (l *ledger) remember(m *record.Message) {
-	if m.Status == record.Delivered {
+	for _, name := range m.Line.AggregationUnits {
+		l.unit(month(m.Time), name)
+	}
+	if m.Status == record.Delivered && !m.Line.Reply {
 		l.used[month(m.Time)]++
 	}
 	if m.Key == "" {

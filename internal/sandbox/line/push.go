@@ -93,7 +93,10 @@ func (s *Server) push(w http.ResponseWriter, r *request) {
 		fail(w, http.StatusTooManyRequests, textMonthlyLimit)
 		return
 	}
-	m, err := s.log.Add(newMessage(r, key, p, state == people.Blocked))
+	fresh := newMessage(r, key, p, state == people.Blocked)
+	fresh.Time = s.log.Now()
+	l.keepUnits(&fresh)
+	m, err := s.log.Add(fresh)
 	if err != nil {
 		fail(w, http.StatusInternalServerError, err.Error())
 		return

@@ -48,6 +48,12 @@ type Channel struct {
 	BasicID     string `json:"basicId"`
 	// MonthlyLimit is how many messages a month may be sent; 0 is no limit.
 	MonthlyLimit int `json:"monthlyLimit"`
+	// Secret signs webhooks; WebhookURL is where they go, empty for nowhere.
+	Secret     string `json:"secret"`
+	WebhookURL string `json:"webhookURL"`
+	// ChannelID and PublicKeys, JSON Web Keys by their kid, issue tokens, with Secret for those without a JWT.
+	ChannelID  string                     `json:"channelID,omitempty"`
+	PublicKeys map[string]json.RawMessage `json:"publicKeys,omitempty"`
 	// RatePerSecond limits requests to each endpoint; 0 is LINE's 2,000.
 	RatePerSecond int `json:"ratePerSecond"`
 }
@@ -58,6 +64,9 @@ type Server struct {
 	log      *record.Log
 	people   *people.Book
 	faults   *fault.Book
+	hooks    *hooks
+	replies  replies
+	tokens   tokens
 }
 
 type channel struct {
@@ -69,7 +78,7 @@ type channel struct {
 // New makes a server for the given channels, which knows again what the log
 // already holds.
 func New(channels []Channel, log *record.Log, book *people.Book, faults *fault.Book) (*Server, error) {
-	s := &Server{channels: map[string]*channel{}, log: log, people: book, faults: faults}
+	s := &Server{channels: map[string]*channel{}, log: log, people: book, faults: faults, hooks: newHooks()}
 	names := map[string]bool{}
 	for _, c := range channels {
 		if c.Name == "" {
@@ -82,11 +91,14 @@ func New(channels []Channel, log *record.Log, book *people.Book, faults *fault.B
 			return nil, fmt.Errorf("LINE channel %q: its token or its name is already taken by another channel", c.Name)
 		}
 		names[c.Name] = true
+		if err := checkWebhook(c); err != nil {
+			return nil, err
+		}
 		if c.RatePerSecond <= 0 {
 			c.RatePerSecond = DefaultRatePerSecond
 		}
 		ch := &channel{Channel: c, limits: map[string]*rate.Limiter{}, ledger: newLedger()}
-		for _, op := range []string{"push", "validate", "info", "quota", "consumption", "profile"} {
+		for _, op := range []string{"push", "reply", "validate", "units", "info", "quota", "consumption", "profile"} {
 			ch.limits[op] = rate.NewLimiter(rate.Limit(c.RatePerSecond), c.RatePerSecond)
 		}
 		s.channels[c.Token] = ch
@@ -118,6 +130,10 @@ func (s *Server) Forget() {
 // Routes adds the server's paths to a mux.
 func (s *Server) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /v2/bot/message/push", s.serve("push", s.push))
+	mux.HandleFunc("POST /v2/bot/message/reply", s.serve("reply", s.reply))
+	mux.HandleFunc("GET /v2/bot/message/aggregation/info", s.serve("units", s.unitUsage))
+	mux.HandleFunc("GET /v2/bot/message/aggregation/list", s.serve("units", s.unitNames))
+	s.tokenRoutes(mux)
 	mux.HandleFunc("POST /v2/bot/message/validate/push", s.serve("validate", s.validate))
 	mux.HandleFunc("GET /v2/bot/info", s.serve("info", s.info))
 	mux.HandleFunc("GET /v2/bot/message/quota", s.serve("quota", s.quota))
@@ -151,6 +167,9 @@ func (s *Server) serve(operation string, handle handler) http.HandlerFunc {
 			return
 		}
 		if req.channel, ok = s.channels[token]; !ok {
+			req.channel, ok = s.tokens.find(token)
+		}
+		if !ok {
 			fail(w, http.StatusUnauthorized, textBadToken)
 			return
 		}
@@ -165,8 +184,9 @@ func (s *Server) serve(operation string, handle handler) http.HandlerFunc {
 			fail(w, http.StatusBadRequest, "The retry key can't be used with this endpoint")
 			return
 		}
-		s.faults.Serve(w, r, fault.LINE, operation, req.to,
+		back := s.faults.Serve(w, r, fault.LINE, operation, req.to,
 			func(w http.ResponseWriter, _ *http.Request) { handle(w, req) }, spoiled)
+		s.back(req.channel, req.to, back)
 	}
 }
 

@@ -39,8 +39,13 @@ type Options struct {
 	RequireAuth bool
 	// MaxBytes is the largest mail taken; 0 is 25 MiB.
 	MaxBytes int64
+	// Returns is where bounces and complaints go: smtp://host:port, or an http(s) address that takes
+	// them as message/rfc822; empty for nowhere.
+	Returns string
 	// TLS holds the certificate for STARTTLS and implicit TLS.
 	TLS *tls.Config
+	// Expired is what the fault of the operation tls shows in its place.
+	Expired *tls.Certificate
 }
 
 // Server takes mail and records it.
@@ -52,12 +57,14 @@ type Server struct {
 	smtp    *smtp.Server
 	stop    context.CancelFunc
 	stopped context.Context
+	returns *returns
 }
 
 // New makes a server; Serve it on as many listeners as wanted.
 func New(o Options, l *record.Log, book *people.Book, faults *fault.Book) *Server {
 	s := &Server{options: o, log: l, people: book, faults: faults}
 	s.stopped, s.stop = context.WithCancel(context.Background())
+	s.returns = newReturns(o.Returns)
 	srv := smtp.NewServer(smtp.BackendFunc(s.newSession))
 	srv.Domain = Domain
 	srv.MaxMessageBytes = o.MaxBytes
@@ -68,7 +75,7 @@ func New(o Options, l *record.Log, book *people.Book, faults *fault.Book) *Serve
 	srv.AllowInsecureAuth = true // it is a sandbox; passwords here protect nothing
 	srv.EnableSMTPUTF8 = true
 	srv.EnableDSN = true
-	srv.TLSConfig = o.TLS
+	srv.TLSConfig = s.tls()
 	srv.ReadTimeout = 5 * time.Minute
 	srv.WriteTimeout = time.Minute
 	// Clients that hang up in the middle are part of the game, not news.
@@ -81,7 +88,7 @@ func New(o Options, l *record.Log, book *people.Book, faults *fault.Book) *Serve
 func (s *Server) Serve(l net.Listener, implicit bool) error {
 	l = &listener{Listener: l, server: s}
 	if implicit {
-		l = tls.NewListener(l, s.options.TLS)
+		l = tls.NewListener(l, s.tls())
 	}
 	err := s.smtp.Serve(l)
 	if errors.Is(err, net.ErrClosed) {
@@ -93,7 +100,26 @@ func (s *Server) Serve(l net.Listener, implicit bool) error {
 // Close stops listening and cuts all connections.
 func (s *Server) Close() error {
 	s.stop()
-	return s.smtp.Close()
+	err := s.smtp.Close()
+	s.returns.wait()
+	return err
+}
+
+// tls is how the server shows who it is, which a fault can spoil.
+func (s *Server) tls() *tls.Config {
+	if s.options.TLS == nil {
+		return nil
+	}
+	c := s.options.TLS.Clone()
+	c.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		e := s.faults.Hit(fault.SMTP, "tls", "")
+		fault.Wait(s.stopped, e.Delay+e.AnswerDelay)
+		if !e.Spoils() || s.options.Expired == nil {
+			return nil, nil
+		}
+		return &tls.Config{Certificates: []tls.Certificate{*s.options.Expired}, MinVersion: tls.VersionTLS12}, nil
+	}
+	return c
 }
 
 // listener wraps connections so that the server can hang up after an answer,

@@ -25,6 +25,8 @@ type session struct {
 	user   string
 	from   string
 	to     []string
+	// last is the mail that was taken last.
+	last []byte
 }
 
 func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
@@ -47,6 +49,9 @@ func (s *session) meet(operation, to string, do func() error) error {
 		err = do()
 	}
 	fault.Wait(s.server.stopped, e.AnswerDelay)
+	if err == nil && e.Back != "" {
+		s.server.giveBack(e.Back, s.from, to, s.last)
+	}
 	switch {
 	case e.Drop:
 		_ = s.conn.Conn().Close()
@@ -135,6 +140,7 @@ var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func (s *session) accept(raw []byte) error {
 	key := messageID(raw)
+	s.last = raw
 	for _, to := range s.to {
 		_, err := s.server.log.Add(record.Message{
 			Channel: record.Email, Account: s.user, Key: key, From: s.from, To: to,

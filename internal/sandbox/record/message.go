@@ -78,6 +78,8 @@ type Line struct {
 	SentMessages         []SentMessage   `json:"sentMessages"`
 	NotificationDisabled bool            `json:"notificationDisabled,omitempty"`
 	AggregationUnits     []string        `json:"customAggregationUnits,omitempty"`
+	// Reply says that it answered what the user did, and counts for nothing.
+	Reply bool `json:"reply,omitempty"`
 }
 
 // SentMessage is LINE's receipt for one message object of a push.

@@ -106,9 +106,20 @@ func (s *Server) callback(m record.Message, a *account) {
 		}
 	}
 	form := callbackForm(m)
+	secret := a.AuthToken
+	if e.Forge {
+		secret = "not-the-accounts"
+	}
+	for range 1 + e.Repeat {
+		s.tell(target, form, secret, p)
+	}
+}
+
+// tell sends a callback until it is taken, as often as its policy says.
+func (s *Server) tell(target string, form url.Values, secret string, p policy) {
 	token := newSID("")
 	for try := 0; try <= p.retries && s.stopped.Err() == nil; try++ {
-		if !p.again(s.post(target, form, a.AuthToken, token)) {
+		if !p.again(s.post(target, form, secret, token)) {
 			return
 		}
 		s.sleep(100 * time.Millisecond << try)
