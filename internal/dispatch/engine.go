@@ -108,8 +108,10 @@ type runKey struct {
 // armed is a Scenario with when somebody in it is due next.
 type armed struct {
 	Armed
-	// next is business time; zero is not known, and looked up.
-	next time.Time
+	// next is business time; zero is not known, and looked up. looks tells that nobody known is due then, and
+	// that it is only when to look again.
+	next  time.Time
+	looks bool
 	// credited is when orders were last looked at for it, on machine time, and orders the newest of
 	// its namespace then.
 	credited time.Time
@@ -199,7 +201,7 @@ const soonestTick = 100 * time.Millisecond
 func (e *Engine) soonest(began time.Time) time.Duration {
 	now, wait := e.clock.Now(), tickEvery
 	for _, a := range e.snapshot() {
-		if a.next.After(began) {
+		if !a.looks && a.next.After(began) {
 			wait = min(wait, kclock.RealDuration(e.clock, a.next.Sub(now)))
 		}
 	}
@@ -321,9 +323,9 @@ func (e *Engine) lookAhead(ctx context.Context, a *armed) error {
 		return fmt.Errorf("finding when somebody in scenario %s/%s is due: %w", a.Namespace, a.Name, err)
 	}
 	// Not the same moment for all, or a tick would look up a thousand at once.
-	a.next = e.clock.Now().Add(resyncEvery/2 + rand.N(resyncEvery/2))
+	a.next, a.looks = e.clock.Now().Add(resyncEvery/2+rand.N(resyncEvery/2)), true
 	if next != nil && store.Time(*next).Before(a.next) {
-		a.next = store.Time(*next)
+		a.next, a.looks = store.Time(*next), false
 	}
 	return nil
 }

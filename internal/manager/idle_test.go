@@ -188,9 +188,9 @@ spec:
 			resource: "scenario/fallback", reason: "ChannelNotFound", sentence: `spec.steps[0].line.fallback.sms.channel: ChannelConfig "nowhere" does not exist`,
 			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", `line: {channel: line-main, messages: [{type: text, text: T}], fallback: {sms: {channel: sms-main, text: T}}}`), "broken", "fallback"),
 		},
-		"what is not built yet": {
+		"pods that would need a database of their own": {
 			broken:   strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "name: broken}\nspec:", "name: later}\nspec:\n  dispatch: {runner: Job}"),
-			resource: "scenario/later", reason: "Unsupported", sentence: "spec.dispatch.runner is not supported",
+			resource: "scenario/later", reason: "Unsupported", sentence: "spec.dispatch.runner: Job needs PostgreSQL, and this manager keeps its data in SQLite",
 			mended: strings.ReplaceAll(fmt.Sprintf(step, "once", good[1:len(good)-1]), "broken", "later"),
 		},
 		"an expression that cannot be compiled": {

@@ -70,6 +70,7 @@ var personalTables = []personal{
 var impersonalTables = []string{
 	"suppressions", "products", "segments", "scenarios", "revisions", "schedules", "slots", "runs", "shards", "keys", "feeds", "cuts",
 	"tracking", "tracked", "cycles", "rankings", "listeners", "fanouts", "verdicts", "recommendations", "pairs", "product_sales", "erasures", "line_units",
+	"channel_rates", "channel_pauses",
 	"schema_versions", "schema_lock",
 }
 
