@@ -136,7 +136,7 @@ SELECT 'shop', 'winback', ` + id + `, '', 'v', 'all', i, CASE WHEN i % 1000 = 0 
 			"page":     explained(pageSQL+` ORDER BY m.id LIMIT $3`, shard, nilKey, pageSize, 10),
 			"due":      explained(`SELECT customer_id FROM enrolments e WHERE e.ns = 'shop' AND e.scenario = 'winback' AND e.epoch = '' AND e.state = 'active' AND e.due_at <= 10 ORDER BY e.due_at, e.customer_id, e.entry LIMIT 1000`),
 			"next due": explained(`SELECT MIN(due_at) FROM enrolments WHERE ns = 'shop' AND scenario = 'winback' AND epoch = '' AND state = 'active'`),
-			"claim":    explained(claimSQL(d), time.Now().UnixMilli(), 8, store.List(d, []string{"shop/x"})),
+			"claim":    explained(claimSQL(d), 8, store.List(d, []string{"shop/x"})),
 			"complete": explained(completeSQL),
 			"open":     explained(openRunsSQL),
 			"begins":   explained(beginSQL+d.AnyUUID(4), shard, 1, 1, store.List(d, []string{shard, nilKey})),

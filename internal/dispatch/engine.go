@@ -425,8 +425,8 @@ func (e *Engine) workedElsewhere(ctx context.Context) (map[Ref]int, error) {
 		err := rows.Scan(&ref.Namespace, &ref.Name, &n)
 		out[ref] = n
 		return err
-	}, `SELECT ns, scenario, COUNT(*) FROM shards WHERE state = 'open' AND runner = '' AND lease_until >= $1 AND holder NOT IN ('', $2) GROUP BY ns, scenario`,
-		time.Now().UnixMilli(), e.holder)
+	}, `SELECT ns, scenario, COUNT(*) FROM shards WHERE state = 'open' AND runner = '' AND lease_until >= `+e.store.Dialect().NowMillis()+` AND holder NOT IN ('', $1) GROUP BY ns, scenario`,
+		e.holder)
 	if err != nil {
 		return nil, fmt.Errorf("counting the shards that others work on: %w", err)
 	}

@@ -76,10 +76,10 @@ func (e *Engine) claimIndex(ctx context.Context, id string) (taken *shard, state
 	err = e.store.Tx(ctx, func(tx *store.Tx) error {
 		taken = nil
 		var s shard
-		var until int64
-		err := tx.QueryRow(ctx, `SELECT id, ns, scenario, run, idx, fence, state, lease_until FROM shards WHERE id = $1`+tx.Dialect().ForUpdate(), id).
-			Scan(&s.shard, &s.ref.Namespace, &s.ref.Name, &s.run, &s.idx, &s.fence, &state, &until)
-		if err != nil || state != "open" || until >= time.Now().UnixMilli() {
+		var held bool
+		err := tx.QueryRow(ctx, `SELECT id, ns, scenario, run, idx, fence, state, lease_until >= `+tx.Dialect().NowMillis()+` FROM shards WHERE id = $1`+tx.Dialect().ForUpdate(), id).
+			Scan(&s.shard, &s.ref.Namespace, &s.ref.Name, &s.run, &s.idx, &s.fence, &state, &held)
+		if err != nil || state != "open" || held {
 			return err
 		}
 		if err := e.take(ctx, tx, &s); err != nil {

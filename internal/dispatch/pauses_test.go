@@ -130,6 +130,7 @@ func (s *sharing) clock(off string) {
 	_, err := s.open().Exec(s.Context(), `DO $do$ BEGIN
 CREATE SCHEMA IF NOT EXISTS skewed;
 CREATE OR REPLACE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE AS $f$ SELECT pg_catalog.clock_timestamp() + interval '`+off+`' $f$;
+CREATE OR REPLACE FUNCTION skewed.statement_timestamp() RETURNS timestamptz LANGUAGE sql STABLE AS $f$ SELECT pg_catalog.statement_timestamp() + interval '`+off+`' $f$;
 EXECUTE format('ALTER DATABASE %I SET search_path = skewed, pg_catalog, public', current_database());
 END $do$`)
 	if err != nil {

@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// leaseFor is how long a shard stays with a worker that says nothing, on machine time. It bounds
-	// how long a crash delays what the dead process held.
+	// leaseFor is how long a shard stays with a worker that says nothing, on the database's clock, about
+	// which all processes agree, whatever their own do. It bounds how long a crash delays what the dead
+	// process held.
 	leaseFor = 30 * time.Second
 	// renewEvery leaves room for two renewals that fail.
 	renewEvery = 10 * time.Second
@@ -76,8 +77,8 @@ func (e *Engine) claim(ctx context.Context, n int, room func(Ref) int, full []Re
 
 func (e *Engine) take(ctx context.Context, tx *store.Tx, s *shard) error {
 	s.fence++
-	_, err := tx.Exec(ctx, `UPDATE shards SET holder = $2, lease_until = $3, fence = $4 WHERE id = $1`,
-		s.shard, e.holder, time.Now().Add(leaseFor).UnixMilli(), s.fence)
+	_, err := tx.Exec(ctx, `UPDATE shards SET holder = $2, lease_until = `+tx.Dialect().NowMillis()+` + $3, fence = $4 WHERE id = $1`,
+		s.shard, e.holder, leaseFor.Milliseconds(), s.fence)
 	if err != nil {
 		return fmt.Errorf("taking a shard: %w", err)
 	}
@@ -86,8 +87,8 @@ func (e *Engine) take(ctx context.Context, tx *store.Tx, s *shard) error {
 
 func claimSQL(d store.Dialect) string {
 	return `SELECT id, ns, scenario, run, idx, fence FROM shards
-WHERE state = 'open' AND runner = '' AND lease_until < $1 AND NOT ns || '/' || scenario ` + d.AnyText(3) + `
-ORDER BY lease_until, created_at, idx LIMIT $2` + d.ForUpdateSkipLocked()
+WHERE state = 'open' AND runner = '' AND lease_until < ` + d.NowMillis() + ` AND NOT ns || '/' || scenario ` + d.AnyText(2) + `
+ORDER BY lease_until, created_at, idx LIMIT $1` + d.ForUpdateSkipLocked()
 }
 
 func claimable(ctx context.Context, tx *store.Tx, n int, without []Ref) ([]shard, error) {
@@ -96,7 +97,7 @@ func claimable(ctx context.Context, tx *store.Tx, n int, without []Ref) ([]shard
 		names[i] = ref.Namespace + "/" + ref.Name
 	}
 	d := tx.Dialect()
-	rows, err := tx.Query(ctx, claimSQL(d), time.Now().UnixMilli(), n, store.List(d, names))
+	rows, err := tx.Query(ctx, claimSQL(d), n, store.List(d, names))
 	if err != nil {
 		return nil, fmt.Errorf("finding open shards: %w", err)
 	}
@@ -117,8 +118,8 @@ func claimable(ctx context.Context, tx *store.Tx, n int, without []Ref) ([]shard
 
 // renew keeps a shard for another while; false means that it went to somebody else.
 func (e *Engine) renew(ctx context.Context, s shard) (bool, error) {
-	return e.touch(ctx, `UPDATE shards SET lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
-		s.shard, s.fence, time.Now().Add(leaseFor).UnixMilli())
+	return e.touch(ctx, `UPDATE shards SET lease_until = `+e.store.Dialect().NowMillis()+` + $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
+		s.shard, s.fence, leaseFor.Milliseconds())
 }
 
 // release gives a shard back, to be taken again from then on. It is not cut short by ctx: a shard
@@ -126,8 +127,8 @@ func (e *Engine) renew(ctx context.Context, s shard) (bool, error) {
 func (e *Engine) release(ctx context.Context, s shard, from time.Time) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	_, err := e.touch(ctx, `UPDATE shards SET holder = '', lease_until = $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
-		s.shard, s.fence, from.UnixMilli())
+	_, err := e.touch(ctx, `UPDATE shards SET holder = '', lease_until = `+e.store.Dialect().NowMillis()+` + $3 WHERE id = $1 AND fence = $2 AND state = 'open'`,
+		s.shard, s.fence, max(time.Until(from), 0).Milliseconds())
 	return err
 }
 
