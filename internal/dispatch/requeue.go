@@ -20,7 +20,16 @@ import (
 // where the message has another end, or would be too late. The message is sent as any other then: consent,
 // suppressions, caps and quiet hours are looked at again.
 func Requeue(ctx context.Context, tx *store.Tx, clk clock.PassiveClock, id string, after time.Duration) (bool, error) {
-	now := clk.Now()
+	now, d := clk.Now(), tx.Dialect()
+	// Its fences go on from the one under which it was sent: what the worker that sent it still has to say is about
+	// that try alone.
+	var fence int64
+	if err := tx.QueryRow(ctx, `SELECT fence FROM messages WHERE id = $1`+d.ForUpdate(), id).Scan(&fence); err != nil {
+		if store.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading a message's fence: %w", err)
+	}
 	shard := uuid.NewString() // the one it was in is done
 	// Parts are known when the sender has recorded its end: until then it is about to.
 	result, err := tx.Exec(ctx, `UPDATE messages SET state = 'planned', reason = '', provider_id = NULL, ended_at = NULL, begun_at = NULL,
@@ -34,8 +43,8 @@ WHERE id = $1 AND state = 'sent' AND parts > 0 AND delivered_at IS NULL AND boun
 		return false, err
 	}
 	_, err = tx.Exec(ctx, `INSERT INTO shards (id, ns, scenario, run, idx, size, state, holder, lease_until, fence, created_at)
-SELECT shard, ns, scenario, CAST($2 AS TEXT), 0, 1, 'open', '', CAST($3 AS BIGINT), 0, CAST($4 AS BIGINT) FROM messages WHERE id = $1`,
-		id, shard, time.Now().Add(kclock.RealDuration(clk, after)).UnixMilli(), store.Millis(now))
+SELECT shard, ns, scenario, CAST($2 AS TEXT), 0, 1, 'open', '', `+d.NowMillis()+` + CAST($3 AS BIGINT), CAST($5 AS BIGINT), CAST($4 AS BIGINT) FROM messages WHERE id = $1`,
+		id, shard, kclock.RealDuration(clk, after).Milliseconds(), store.Millis(now), fence)
 	if err != nil {
 		return false, fmt.Errorf("adding a shard: %w", err)
 	}
