@@ -218,6 +218,39 @@ func TestRetryIsFenced(t *testing.T) {
 	})
 }
 
+// TestRequeueIsFenced has a worker tell late of the try that its provider took, and then did not deliver.
+func TestRequeueIsFenced(t *testing.T) {
+	testenv.Stores(t, func(t *testing.T, dsn string) {
+		f := newFixture(t, dsn)
+		f.customers(1)
+		f.provider.script = func(_ *channel.Message, n int) step {
+			return step{diesTaken: n == 2, out: channel.Outcome{End: channel.Sent, ProviderID: "p"}}
+		}
+		e := f.engine()
+		f.fire(e, f.armed(oneMail))
+		f.finish(e)
+		var first int64
+		var id, old string
+		f.ok(f.st.QueryRow(t.Context(), `SELECT id, fence, shard FROM messages`).Scan(&id, &first, &old))
+		f.ok(f.st.Tx(t.Context(), func(tx *store.Tx) error {
+			again, err := Requeue(t.Context(), tx, f.clock, id, 0)
+			if !again {
+				t.Errorf("not planned again: %s", f.states())
+			}
+			return err
+		}))
+		dying := f.engine()
+		for f.count(`SELECT COUNT(*) FROM messages WHERE state = 'sending'`) == 0 {
+			f.ok(dying.tick(t.Context()))
+			time.Sleep(time.Millisecond)
+		}
+		f.ok(e.ledger.End(t.Context(), lease{shard: old, fence: first}, id, end{state: StateFailed, reason: "Late", at: monday, parts: 1}))
+		if n := f.count(`SELECT COUNT(*) FROM messages WHERE state = 'sending' AND fence > $1`, first); n != 1 {
+			t.Errorf("the word of a lost lease was recorded: %s", f.states())
+		}
+	})
+}
+
 // TestCouponEnds has what offers a coupon not go out after the coupon is over, and the rest go.
 func TestCouponEnds(t *testing.T) {
 	testenv.Stores(t, func(t *testing.T, dsn string) {
