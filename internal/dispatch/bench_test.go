@@ -133,7 +133,7 @@ SELECT 'shop', 'winback', ` + id + `, '', 'v', 'all', i, CASE WHEN i % 1000 = 0 
 		d := f.st.Dialect()
 		values, args := valuesOf(d, nil, endTypes, [][]any{{shard, 1, "sent", "", nil, 1, 0, 5, nil, nil, nil, nil}, {nilKey, 1, "sent", "", nil, 1, 0, 5, nil, nil, nil, nil}})
 		tests := map[string]string{
-			"page":     explained(pageSQL+` ORDER BY m.id LIMIT $3`, shard, nilKey, pageSize, 10),
+			"page":     explained(pageSQL(d)+` ORDER BY m.id LIMIT $3`, shard, nilKey, pageSize, 10),
 			"due":      explained(`SELECT customer_id FROM enrolments e WHERE e.ns = 'shop' AND e.scenario = 'winback' AND e.epoch = '' AND e.state = 'active' AND e.due_at <= 10 ORDER BY e.due_at, e.customer_id, e.entry LIMIT 1000`),
 			"next due": explained(`SELECT MIN(due_at) FROM enrolments WHERE ns = 'shop' AND scenario = 'winback' AND epoch = '' AND state = 'active'`),
 			"claim":    explained(claimSQL(d), 8, store.List(d, []string{"shop/x"})),
@@ -145,6 +145,9 @@ SELECT 'shop', 'winback', ` + id + `, '', 'v', 'all', i, CASE WHEN i % 1000 = 0 
 		for name, plan := range tests {
 			for line := range strings.Lines(plan) {
 				whole := strings.Contains(line, "Seq Scan on ") || strings.Contains(line, "SCAN ")
+				if strings.Contains(line, "(ns=?)") {
+					t.Errorf("%s reads a whole namespace:\n%s", name, plan)
+				}
 				for _, table := range []string{" messages", " m ", " enrolments", " e ", " shards", " h", " runs"} {
 					if whole && strings.Contains(strings.TrimSpace(line)+" ", table) && !strings.Contains(line, "INDEX") {
 						t.Errorf("%s reads a whole table:\n%s", name, plan)

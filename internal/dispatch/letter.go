@@ -68,9 +68,17 @@ type letter struct {
 	short []content.ShortLink
 }
 
-// An index that begins with the scenario would do as well for a planner that has not heard of those whom a run has just
-// let in, and then all of them are read for each message. So the scenario is not compared as indexes have it.
-var pageSQL = `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at, m.lost_at, m.cost,
+// pageSQL reads the next messages of a shard, with all that decides about them.
+//
+// For PostgreSQL's planner, where it has not heard of those whom a run has just let in, an index that begins with the
+// scenario would do as well, and then all of them are read for each message. So the scenario is not compared as indexes
+// have it, and the customer's index is left. SQLite's planner takes the key where it can, and else reads a namespace.
+func pageSQL(d store.Dialect) string {
+	scenario := `e.scenario || '' = m.scenario AND e.epoch || '' = m.epoch`
+	if d == store.SQLite {
+		scenario = `e.scenario = m.scenario AND e.epoch = m.epoch`
+	}
+	return `SELECT m.id, m.customer_id, m.epoch, m.step, COALESCE(m.variant, ''), m.revision, m.channel, m.kind, m.state, m.attempts, m.expires_at, m.due_at, m.priority, m.begun_at, m.lost_at, m.cost,
   c.id IS NOT NULL,
   COALESCE(k.state, ''), COALESCE(w.state, '') = 'withdrawn', COALESCE(s.reason, ''),
   CASE WHEN e.state IN ('exited', 'cancelled') THEN e.reason ELSE '' END, e.converted_at IS NOT NULL, e.facts, COALESCE(m.fell_back, ''), p.code, p.pool, p.valid_until, ` + customerColumns + `
@@ -79,16 +87,16 @@ LEFT JOIN consents k ON k.ns = m.ns AND k.customer_id = m.customer_id AND k.chan
 LEFT JOIN purpose_consents w ON w.ns = m.ns AND w.customer_id = m.customer_id AND w.channel = m.kind AND w.purpose = m.purpose
 LEFT JOIN suppressions s ON s.ns = m.ns AND s.channel = m.kind
   AND s.address = CASE m.kind WHEN 'email' THEN c.email WHEN 'line' THEN c.line_user_id ELSE c.phone END
-LEFT JOIN enrolments e ON e.ns = m.ns AND e.scenario || '' = m.scenario AND e.epoch || '' = m.epoch -- by their customer's index
-  AND e.customer_id = m.customer_id AND e.entry = m.entry
+LEFT JOIN enrolments e ON e.ns = m.ns AND ` + scenario + ` AND e.customer_id = m.customer_id AND e.entry = m.entry
 LEFT JOIN coupons p ON p.ns = m.ns AND p.customer_id = m.customer_id AND p.scenario = m.scenario AND p.epoch = m.epoch AND p.entry = m.entry
 WHERE m.shard = $1 AND m.state IN ('planned', 'sending') AND m.id > $2
   AND (m.not_before IS NULL OR m.not_before <= $4)`
+}
 
 // page reads the next messages of a shard that have no end yet. Of those whose channel is held it
 // reads only what is too late, since nothing else can be done for them.
 func (e *Engine) page(ctx context.Context, s shard, after string, held map[string]bool) ([]letter, error) {
-	query, args := pageSQL, []any{s.shard, after, pageSize, store.Millis(e.clock.Now())}
+	query, args := pageSQL(e.store.Dialect()), []any{s.shard, after, pageSize, store.Millis(e.clock.Now())}
 	if len(held) > 0 {
 		d := e.store.Dialect()
 		query += ` AND (m.expires_at < $4 OR NOT m.channel ` + d.AnyText(5) + `)`

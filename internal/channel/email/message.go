@@ -68,7 +68,7 @@ func (s *Sender) render(m *channel.Message, to string) ([]byte, error) {
 	if _, err := msg.WriteTo(&out); err != nil {
 		return nil, errors.New("the mail could not be rendered")
 	}
-	return out.Bytes(), nil
+	return lines(out.Bytes()), nil
 }
 
 // setUnsubscribe sets the headers of RFC 8058. Plain http is for a shop that runs on this machine.

@@ -4,12 +4,14 @@
 package email
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"net"
 	"net/textproto"
 	"regexp"
+	"strings"
 	"time"
 
 	"github.com/kaeru-dev/kaeru/internal/channel"
@@ -122,8 +124,7 @@ func (s *Sender) converse(ctx context.Context, c *conn, e *letter, begin channel
 	if err := s.offer(c, w, e); err != nil {
 		return "", err
 	}
-	dots := c.smtp.Text.DotWriter()
-	if _, err := dots.Write(e.raw); err != nil {
+	if err := writeDotted(c.smtp.Text.W, e.raw); err != nil {
 		return "", &stepError{writing, err}
 	}
 	if err := c.smtp.Text.W.Flush(); err != nil {
@@ -141,7 +142,41 @@ func (s *Sender) converse(ctx context.Context, c *conn, e *letter, begin channel
 	if err := c.heard(); err != nil {
 		return "", &stepError{writing, err}
 	}
-	return c.dot(w, dots, s.config.FinalTimeout)
+	return c.dot(w, s.config.FinalTimeout)
+}
+
+// writeDotted writes a mail, whose lines end in CRLF, with a dot more before those that begin with one (RFC 5321,
+// section 4.5.2). It is textproto's DotWriter for what is there as a whole: that one looks at each byte.
+func writeDotted(w *bufio.Writer, raw []byte) error {
+	for rest := raw; len(rest) > 0; {
+		if rest[0] == '.' {
+			if err := w.WriteByte('.'); err != nil {
+				return err
+			}
+		}
+		line := rest
+		if at := bytes.Index(rest, []byte("\n.")); at >= 0 {
+			line = rest[:at+1]
+		}
+		if _, err := w.Write(line); err != nil {
+			return err
+		}
+		rest = rest[len(line):]
+	}
+	if !bytes.HasSuffix(raw, []byte("\r\n")) {
+		_, err := w.WriteString("\r\n")
+		return err
+	}
+	return nil
+}
+
+// lines has each line of a mail end in CRLF: a CR or LF of its own is the end of a line to some servers, and none to
+// others.
+func lines(raw []byte) []byte {
+	if n := bytes.Count(raw, []byte("\r\n")); n == bytes.Count(raw, []byte("\n")) && n == bytes.Count(raw, []byte("\r")) {
+		return raw
+	}
+	return []byte(strings.NewReplacer("\r\n", "\r\n", "\r", "\r\n", "\n", "\r\n").Replace(string(raw)))
 }
 
 // heard returns what the server said before the dot, where it should be silent: that it hung up, or
@@ -169,9 +204,9 @@ func (c *conn) heard() error {
 }
 
 // dot ends the mail. From here on the server may have it.
-func (c *conn) dot(w *watch, dots io.Closer, timeout time.Duration) (string, error) {
+func (c *conn) dot(w *watch, timeout time.Duration) (string, error) {
 	w.finish(timeout)
-	if err := dots.Close(); err != nil {
+	if err := c.smtp.Text.PrintfLine("."); err != nil {
 		return "", &stepError{writing, err}
 	}
 	_, reply, err := c.smtp.Text.ReadResponse(2)
